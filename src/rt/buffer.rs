@@ -1,0 +1,136 @@
+//! Memory for direct I/O: aligned to 4096, owned, and handed on as `Bytes` without a copy.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use bytes::Bytes;
+
+/// An aligned buffer: `len` bytes in use of a fixed capacity.
+pub struct AlignedBuf {
+    start: NonNull<u8>,
+    capacity: usize,
+    len: usize,
+}
+
+// SAFETY: the buffer owns its memory alone; no other handle to it exists.
+unsafe impl Send for AlignedBuf {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for AlignedBuf {}
+
+impl AlignedBuf {
+    /// The alignment of every buffer in memory, in bytes.
+    pub const ALIGNMENT: usize = 4096;
+
+    /// A zeroed buffer with length 0; the capacity is rounded up to the alignment.
+    ///
+    /// # Panics
+    /// If `capacity` is 0.
+    pub fn with_capacity(capacity: usize) -> Self {
+        assert!(capacity > 0);
+        let capacity = capacity.next_multiple_of(Self::ALIGNMENT);
+        let layout = Self::layout(capacity);
+        // SAFETY: the layout has a size above zero.
+        let start = unsafe { alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
+        Self {
+            start,
+            capacity,
+            len: 0,
+        }
+    }
+
+    fn layout(capacity: usize) -> Layout {
+        Layout::from_size_align(capacity, Self::ALIGNMENT).expect("a capacity fits isize")
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Sets how many bytes are in use. Bytes never written are zero or left from earlier use.
+    ///
+    /// # Panics
+    /// If `len` exceeds the capacity.
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.capacity);
+        self.len = len;
+    }
+
+    /// Appends.
+    ///
+    /// # Panics
+    /// If the bytes do not fit.
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        assert!(end <= self.capacity);
+        let from = self.len;
+        self.len = end;
+        self[from..end].copy_from_slice(bytes);
+    }
+
+    /// Appends zeros until the length is a multiple of `unit`.
+    pub fn pad_to(&mut self, unit: usize) {
+        let end = self.len.next_multiple_of(unit);
+        let from = self.len;
+        self.set_len(end);
+        self[from..end].fill(0);
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl Deref for AlignedBuf {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len <= capacity` bytes from `start` are initialised (zeroed at allocation).
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for AlignedBuf {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and `&mut self` makes it the only access.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl AsRef<[u8]> for AlignedBuf {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Drop for AlignedBuf {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `with_capacity` with this layout, freed once.
+        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned_padded_and_handed_on() {
+        let mut buf = AlignedBuf::with_capacity(5000);
+        assert_eq!(buf.capacity(), 8192);
+        assert_eq!(buf.as_mut_ptr() as usize % AlignedBuf::ALIGNMENT, 0);
+        buf.extend_from_slice(b"abc");
+        buf.pad_to(4096);
+        assert_eq!(buf.len(), 4096);
+        let bytes = buf.into_bytes();
+        assert_eq!(&bytes[..4], b"abc\0");
+    }
+}

@@ -1,0 +1,19 @@
+//! The runtime's seam, and what stands behind it.
+//!
+//! [`Runtime`] is what a core offers to the rooms above: tasks, timers, direct files, sockets.
+//! It has three implementations: `ring` (our executor on io_uring), `glommio`, and the
+//! simulator's. Beside it are primitives for one core ([`Shared`], [`oneshot`], [`Notify`],
+//! [`Gate`], [`Credits`]) and the [`mesh`] between cores; they use no runtime of their own.
+//!
+//! This is the only room that names io-uring, glommio and core_affinity, and the only one in
+//! which state is shared by reference counting: above it, a core's state is reached through
+//! [`Shared::with`], which cannot be held across an await.
+
+mod buffer;
+pub mod local;
+pub mod mesh;
+mod seam;
+
+pub use buffer::AlignedBuf;
+pub use local::{Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, oneshot, timeout};
+pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};
