@@ -1,1 +1,28 @@
-//! corelog-log
+//! One core's log: the journal, the segments, and what is read from them.
+//!
+//! Owns every byte under `DIR/journal` and `DIR/topics` (see `docs/formats.md`, *Disk*). Each core
+//! has one [`Log`], generic over the runtime; nothing in it crosses a thread but [`Share`], which
+//! a [`scan`] hands out at boot. `append` is synchronous and fills the pending journal frame; the
+//! log's own task writes frames, and [`Log::events`] says what became durable.
+//!
+//! It decides nothing about consensus, offsets or producers: it stores entries in the order in
+//! which it was told, and never acknowledges what is not as durable as asked.
+
+mod error;
+mod log;
+mod options;
+mod read;
+mod scan;
+mod types;
+mod verify;
+
+pub use error::{Error, Kind};
+pub use log::Log;
+pub use options::{Durability, GroupConfig, JournalOptions, Options};
+pub use read::{Entries, EntriesPlan, Read, ReadPlan};
+pub use scan::{Scan, Share, retire, scan};
+pub use types::{
+    Checkpoint, Checkpoints, CoreStats, DamagedRange, Event, GroupStats, JournalId, NoCheckpoints,
+    Position, RestoredGroup, TermStart,
+};
+pub use verify::{Finding, dump, verify};

@@ -1,0 +1,107 @@
+//! What a log is told: budgets of a core, and the settings of a group.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Of one core's log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The node's data directory; `journal/` and `topics/` are made inside.
+    pub dir: PathBuf,
+    pub journal: JournalOptions,
+    /// Entries in memory that are already settled, kept for consumers at the tail.
+    pub tail_cache_bytes_max: u64,
+    /// Entries in memory that are not settled yet. At 75 % settling takes priority, at 100 %
+    /// `admit` refuses and `Event::Pressure(true)` is sent.
+    pub unsettled_bytes_max: u64,
+    /// Blocks of segments that were read from disk.
+    pub block_cache_bytes_max: u64,
+    /// Appends are refused while the file system has less free than this plus what is unsettled.
+    pub disk_reserve_bytes: u64,
+    /// A group with at least this much committed and unsettled is settled in the background.
+    pub settle_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("corelog-data"),
+            journal: JournalOptions::default(),
+            tail_cache_bytes_max: 64 << 20,
+            unsettled_bytes_max: 192 << 20,
+            block_cache_bytes_max: 64 << 20,
+            disk_reserve_bytes: 256 << 20,
+            settle_bytes: 256 << 10,
+        }
+    }
+}
+
+/// Of one core's journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JournalOptions {
+    /// Each file's full size; a multiple of 1 MiB.
+    pub file_bytes: u64,
+    /// At least 2. The journal takes at most `file_bytes * files_max` of the disk.
+    pub files_max: u32,
+    /// How much of the first file is written with zeros before the first start is ready. The rest
+    /// follows in the background, ahead of use.
+    pub prewrite_bytes: u64,
+    /// After a flush with nothing behind it for this long, a seal frame is written.
+    pub seal_after: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            file_bytes: 256 << 20,
+            files_max: 4,
+            prewrite_bytes: 16 << 20,
+            seal_after: Duration::from_millis(10),
+        }
+    }
+}
+
+impl JournalOptions {
+    /// The largest data of one entry, in bytes: an entry lies in one frame, a frame in one file.
+    pub fn entry_bytes_max(&self) -> u64 {
+        self.file_bytes / 4 * 3
+    }
+}
+
+/// When an entry counts as persisted. Hard states are always flushed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Flushed: power loss cannot take it.
+    #[default]
+    Disk,
+    /// The direct write has completed: survives the process, not power loss.
+    Written,
+    /// In memory; written in the background.
+    Memory,
+}
+
+/// Settings of one group; may change at any time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupConfig {
+    pub durability: Durability,
+    /// A segment is rolled before it would exceed this (but a batch is never cut).
+    pub segment_bytes_max: u64,
+    /// A segment is rolled when its first record is this old.
+    pub segment_age_max: Duration,
+    /// None keeps any amount.
+    pub retention_bytes: Option<u64>,
+    /// None keeps for ever.
+    pub retention_age: Option<Duration>,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Disk,
+            segment_bytes_max: 1 << 30,
+            segment_age_max: Duration::from_secs(7 * 24 * 3600),
+            retention_bytes: None,
+            retention_age: Some(Duration::from_secs(7 * 24 * 3600)),
+        }
+    }
+}
