@@ -1,7 +1,7 @@
 //! The runtime's seam, and what stands behind it.
 //!
 //! [`Runtime`] is what a core offers to the rooms above: tasks, timers, direct files, sockets.
-//! It has three implementations: `ring` (our executor on io_uring), `glommio`, and the
+//! It has three implementations: [`ring`] (our executor on io_uring), glommio, and the
 //! simulator's. Beside it are primitives for one core ([`Shared`], [`oneshot`], [`Notify`],
 //! [`Gate`], [`Credits`]) and the [`mesh`] between cores; they use no runtime of their own.
 //!
@@ -9,11 +9,17 @@
 //! which state is shared by reference counting: above it, a core's state is reached through
 //! [`Shared::with`], which cannot be held across an await.
 
+mod blocking;
 mod buffer;
+mod cold;
+mod cores;
 pub mod local;
 pub mod mesh;
+pub mod ring;
 mod seam;
+mod sys;
 
 pub use buffer::AlignedBuf;
+pub use cores::{CommitMode, CorePlan, Cores, Heartbeats, Options};
 pub use local::{Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, oneshot, timeout};
 pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};
