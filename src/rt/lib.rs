@@ -12,9 +12,13 @@
 mod blocking;
 mod buffer;
 mod cold;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod cores;
 pub mod local;
 pub mod mesh;
+#[cfg(test)]
+mod real_host;
 pub mod ring;
 mod seam;
 mod sys;

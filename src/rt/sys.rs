@@ -222,6 +222,27 @@ pub(crate) fn shutdown(socket: BorrowedFd<'_>) {
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
+/// Lowers how many descriptors this process may have.
+#[cfg(test)]
+pub(crate) fn limit_descriptors(count: u64) -> io::Result<()> {
+    let mut limit = descriptor_limit()?;
+    limit.rlim_cur = count.min(limit.rlim_max);
+    // SAFETY: a live rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(())
+}
+
+#[cfg(test)]
+fn descriptor_limit() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: room for an rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,8 @@
 //! operation, whatever became of the future. Dropping a future marks the slot and asks the kernel
 //! to cancel.
 
+#[cfg(test)]
+mod conformance_test;
 mod driver;
 mod executor;
 mod file;
