@@ -1,0 +1,224 @@
+//! One connection: four loops in one task, that end together.
+//!
+//! *read* takes frames from the socket while there is room; *work* starts them in order;
+//! *finish* drives those that run beside each other; *write* sends what is finished, in order.
+//! Consecutive Produces overlap; any other request starts once the earlier ones have finished.
+
+use std::future::ready;
+
+use bytes::Bytes;
+use corelog_base::Monotonic;
+use corelog_rt::{Runtime, Shared, Stream, timeout};
+use futures_lite::future::{or, zip};
+
+use super::door::Counters;
+use super::frames::{Ended, Frames};
+use super::lane::{End, Lane, Outgoing};
+use super::options::{DRAIN_MAX, SEND_BYTES_MAX};
+use super::service::{Order, Reply, Response, Service, Started};
+
+pub(super) struct Connection<R: Runtime> {
+    pub(super) rt: R,
+    pub(super) stream: R::Stream,
+    pub(super) lane: Lane,
+    pub(super) service: Box<dyn Service>,
+    pub(super) counters: Shared<Counters>,
+}
+
+impl<R: Runtime> Connection<R> {
+    /// Serves until the peer goes, misbehaves, or the lane is ended; closes the socket.
+    pub(super) async fn serve(self, frames: Frames<R::Stream>) {
+        let answers = async {
+            zip(self.lane.finish_running(), self.write()).await;
+        };
+        let mut answers = std::pin::pin!(answers);
+        let requests = async {
+            zip(self.read(frames), self.work()).await;
+        };
+        or(requests, answers.as_mut()).await;
+        // After a drain, what was started is answered; otherwise nobody is there to answer.
+        let flush = or(self.lane.all_sent(), answers);
+        if timeout(&self.rt, DRAIN_MAX, flush).await.is_err() {
+            tracing::warn!(peer = %self.stream.peer_addr(), "a connection was not drained in time");
+        }
+        self.stream.close();
+    }
+
+    async fn read(&self, mut frames: Frames<R::Stream>) {
+        or(
+            async {
+                let ended = self.read_frames(&mut frames).await;
+                self.note(&ended);
+                self.lane.end(End::Gone);
+            },
+            async {
+                self.lane.ended().await;
+            },
+        )
+        .await;
+    }
+
+    async fn read_frames(&self, frames: &mut Frames<R::Stream>) -> Ended {
+        loop {
+            self.lane.may_read().await;
+            self.unmuted().await;
+            match frames.next().await {
+                Ok(frame) => {
+                    let bytes = frame.bytes.len() as u64;
+                    self.counters.with(|c| c.received(bytes));
+                    // A throttle that began while this frame arrived holds for it too.
+                    self.unmuted().await;
+                    self.lane.push(frame);
+                }
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    /// Waits while the connection is throttled.
+    async fn unmuted(&self) {
+        loop {
+            let until = self.lane.muted_until();
+            if until == Monotonic::default() {
+                return;
+            }
+            let left = until.since(self.rt.now());
+            if left.is_zero() {
+                return;
+            }
+            self.rt.sleep(left).await;
+        }
+    }
+
+    fn note(&self, ended: &Ended) {
+        let peer = self.stream.peer_addr();
+        match ended {
+            Ended::Closed => {}
+            Ended::Truncated => tracing::debug!(%peer, "a peer closed within a request"),
+            Ended::Length(length) => {
+                tracing::warn!(%peer, length, "a request has an impossible length: closed");
+            }
+            Ended::Io(error) => tracing::debug!(%peer, %error, "a connection failed"),
+        }
+    }
+
+    /// Starts requests in order until no more come. Once the peer has gone, only those that
+    /// overlap are started: a client may close right behind a Produce that wants no answer.
+    async fn work(&self) {
+        while let Some(frame) = self.lane.next_request().await {
+            if self.service.order(&frame.bytes) == Order::Overlaps {
+                match self.service.start(frame).await {
+                    Started::Later(task) => self.lane.run(task),
+                    Started::Done(reply) => self.lane.run(Box::pin(ready(reply))),
+                }
+                continue;
+            }
+            let alone = async {
+                self.lane.earlier_finished().await;
+                match self.service.start(frame).await {
+                    Started::Done(reply) => reply,
+                    Started::Later(task) => task.await,
+                }
+            };
+            let ended = async { Err(self.lane.ended().await) };
+            match or(async { Ok(alone.await) }, ended).await {
+                Ok(reply) => self.lane.finish_taken(reply),
+                Err(End::Gone) => self.lane.drop_taken(),
+                // Its answer is missing, so none may follow the earlier ones.
+                Err(End::Drained) => {
+                    self.lane.drop_taken();
+                    self.lane.run(Box::pin(ready(Reply::Close)));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends what is finished, in order. Returns never: a failed send closes the socket, which
+    /// ends the reading, and with it the connection.
+    async fn write(&self) {
+        loop {
+            for outgoing in self.lane.outgoing().await {
+                let sent = match outgoing {
+                    Outgoing::Response(response) => self.send(response).await,
+                    Outgoing::Close => false,
+                };
+                if !sent {
+                    self.lane.end(End::Gone);
+                    self.stream.close();
+                    return std::future::pending().await;
+                }
+            }
+            self.lane.sent();
+        }
+    }
+
+    /// False if the socket is of no use any more.
+    async fn send(&self, response: Response) -> bool {
+        let bytes = response.bytes();
+        let Response {
+            parts,
+            credit,
+            throttle,
+        } = response;
+        for piece in pieces(parts) {
+            self.lane.send_begins();
+            if self.stream.send(piece).await.is_err() {
+                return false;
+            }
+            self.lane.send_ends();
+        }
+        drop(credit);
+        if !throttle.is_zero() {
+            self.lane.mute(self.rt.now() + throttle);
+        }
+        self.counters.with(|c| c.sent(bytes));
+        true
+    }
+}
+
+/// Cuts parts into pieces of at most [`SEND_BYTES_MAX`], without a copy.
+fn pieces(parts: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let total: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    if total <= SEND_BYTES_MAX {
+        return vec![parts];
+    }
+    let mut pieces = Vec::new();
+    let mut piece = Vec::new();
+    let mut room = SEND_BYTES_MAX as usize;
+    for mut part in parts {
+        while part.len() > room {
+            piece.push(part.split_to(room));
+            pieces.push(std::mem::take(&mut piece));
+            room = SEND_BYTES_MAX as usize;
+        }
+        room -= part.len();
+        piece.push(part);
+    }
+    pieces.push(piece);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sizes: &[usize], expected: &[usize]) {
+        let parts: Vec<Bytes> = sizes.iter().map(|n| Bytes::from(vec![7; *n])).collect();
+        let cut = pieces(parts);
+        let found: Vec<usize> = cut
+            .iter()
+            .map(|piece| piece.iter().map(Bytes::len).sum())
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn pieces_are_full_and_lose_nothing() {
+        let max = SEND_BYTES_MAX as usize;
+        check(&[5, 6], &[11]);
+        check(&[max], &[max]);
+        check(&[max + 1], &[max, 1]);
+        check(&[10, 2 * max], &[max, max, 10]);
+    }
+}

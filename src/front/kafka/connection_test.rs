@@ -1,0 +1,418 @@
+//! Connections over sockets in memory and virtual time, with a service whose requests are words:
+//! the first byte says what a request does, the rest is echoed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelog_rt::local::{Receiver, Sender};
+use corelog_rt::{Credits, Runtime, Shared, oneshot};
+
+use super::door::Door;
+use super::options::{FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
+use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
+use super::testing::{Client, TestRuntime};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the service was asked, and the answers that the test still owes.
+#[derive(Default)]
+struct Book {
+    started: Vec<String>,
+    owed: BTreeMap<String, Sender<()>>,
+}
+
+struct Words(Shared<Book>);
+
+impl Words {
+    fn wait(&self, name: &str) -> Receiver<()> {
+        let (sender, receiver) = oneshot();
+        self.0.with(|book| {
+            book.started.push(name.to_owned());
+            book.owed.insert(name.to_owned(), sender);
+        });
+        receiver
+    }
+}
+
+fn reply(name: &str, credit: Option<corelog_rt::Credit>) -> Reply {
+    let throttle = match name.starts_with('t') {
+        true => 5 * SECOND,
+        false => Duration::ZERO,
+    };
+    let parts = match name.starts_with('B') {
+        true => vec![Bytes::from(vec![b'.'; FINISHED_BYTES_MAX as usize])],
+        false => vec![Bytes::from(format!("{name};"))],
+    };
+    Reply::Send(Response {
+        parts,
+        credit,
+        throttle,
+    })
+}
+
+/// `p`: overlaps, waits for the test. `w`: alone, waits. `0`: overlaps, silent. `x`: closes.
+/// `B`: a large response. Anything else: answered at once.
+impl Service for Words {
+    fn order(&self, frame: &[u8]) -> Order {
+        match frame.first() {
+            Some(b'p' | b'0') => Order::Overlaps,
+            _ => Order::Alone,
+        }
+    }
+
+    fn start(&self, frame: Frame) -> Task<Started> {
+        let name = String::from_utf8_lossy(&frame.bytes).trim_end().to_owned();
+        let Some(kind @ (b'p' | b'w')) = name.bytes().next() else {
+            self.0.with(|book| book.started.push(name.clone()));
+            return Box::pin(async move {
+                Started::Done(match name.as_bytes() {
+                    [b'0', ..] => Reply::Silence,
+                    [b'x', ..] => Reply::Close,
+                    _ => reply(&name, None),
+                })
+            });
+        };
+        let answer = self.wait(&name);
+        let task = async move {
+            answer.await;
+            reply(&name, Some(frame.credit))
+        };
+        Box::pin(async move {
+            match kind {
+                b'p' => Started::Later(Box::pin(task)),
+                _ => Started::Done(task.await),
+            }
+        })
+    }
+}
+
+struct Setup {
+    rt: TestRuntime,
+    door: Door<TestRuntime>,
+    memory: Credits,
+    book: Shared<Book>,
+}
+
+impl Setup {
+    fn new() -> Self {
+        Self::with(Options::default(), 200 << 20)
+    }
+
+    fn with(options: Options, memory: u64) -> Self {
+        let rt = TestRuntime::new();
+        let book = Shared::new(Book::default());
+        let memory = Credits::new(memory);
+        let services = {
+            let book = book.clone();
+            Box::new(move |_| Box::new(Words(book.clone())) as Box<dyn Service>)
+        };
+        let address = "127.0.0.1:0".parse().unwrap();
+        let door = Door::listen(rt.clone(), address, options, memory.clone(), services);
+        let door = futures_lite::future::block_on(door).unwrap();
+        Self {
+            rt,
+            door,
+            memory,
+            book,
+        }
+    }
+
+    /// The service's answer to a request that waits.
+    fn answer(&self, name: &str) {
+        let owed = self.book.with(|book| book.owed.remove(name));
+        owed.expect("this request has started").send(()).unwrap();
+        self.rt.settle();
+    }
+
+    fn started(&self) -> Vec<String> {
+        self.book.with(|book| book.started.clone())
+    }
+}
+
+/// A frame of the least length or more, padded by spaces.
+fn frame(name: &str) -> Vec<u8> {
+    let body = format!("{name:<8}");
+    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(body.as_bytes());
+    frame
+}
+
+fn send(client: &Client, names: &[&str]) {
+    let frames: Vec<Vec<u8>> = names.iter().map(|name| frame(name)).collect();
+    client.send(&frames.concat());
+}
+
+#[track_caller]
+fn received(client: &Client, expected: &str) {
+    assert_eq!(String::from_utf8(client.received()).unwrap(), expected);
+}
+
+#[test]
+fn produces_overlap_and_answers_keep_their_order() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["p1", "p2", "p3"]);
+    assert_eq!(setup.started(), ["p1", "p2", "p3"]);
+    setup.answer("p3");
+    setup.answer("p2");
+    received(&client, "");
+    setup.answer("p1");
+    received(&client, "p1;p2;p3;");
+}
+
+#[test]
+fn another_request_starts_once_the_earlier_have_finished() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["p1", "a", "p2", "w", "p3"]);
+    assert_eq!(setup.started(), ["p1"]);
+    setup.answer("p1");
+    assert_eq!(setup.started(), ["p1", "a", "p2"]);
+    setup.answer("p2");
+    assert_eq!(setup.started(), ["p1", "a", "p2", "w"]);
+    setup.answer("w");
+    assert_eq!(setup.started(), ["p1", "a", "p2", "w", "p3"]);
+    received(&client, "p1;a;p2;w;");
+}
+
+#[test]
+fn a_long_poll_holds_up_no_other_connection() {
+    let setup = Setup::new();
+    let (first, second) = (setup.rt.dial(), setup.rt.dial());
+    send(&first, &["w"]);
+    send(&second, &["a"]);
+    received(&second, "a;");
+    received(&first, "");
+}
+
+#[test]
+fn silence_keeps_its_place_and_sends_nothing() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["p1", "01", "a"]);
+    setup.answer("p1");
+    received(&client, "p1;a;");
+}
+
+#[test]
+fn a_close_follows_the_earlier_answers_and_drops_the_later() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["p1", "x", "a"]);
+    assert!(!client.is_closed());
+    setup.answer("p1");
+    received(&client, "p1;");
+    assert!(client.is_closed());
+    assert_eq!(setup.started(), ["p1", "x"]);
+    assert_eq!(setup.door.counters().connections_open, 0);
+}
+
+#[test]
+fn a_frame_arrives_a_byte_at_a_time_or_many_at_once() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    for byte in frame("a-longer-name") {
+        client.send(&[byte]);
+    }
+    received(&client, "a-longer-name;");
+    let large = "l".repeat(100_000);
+    send(&client, &["b", &large, "c"]);
+    received(&client, &format!("b;{large};c;"));
+}
+
+#[test]
+fn an_impossible_length_closes() {
+    for length in [-1i32, 0, 7, 1001, i32::MAX, i32::MIN] {
+        let options = Options {
+            request_bytes_max: 1000,
+            ..Options::default()
+        };
+        let setup = Setup::with(options, 1000);
+        let client = setup.rt.dial();
+        client.send(&length.to_be_bytes());
+        assert!(client.is_closed(), "{length}");
+        assert_eq!(setup.memory.free(), 1000);
+    }
+}
+
+#[test]
+fn a_large_frame_waits_for_memory_and_gives_it_back() {
+    let options = Options {
+        request_bytes_max: 100_000,
+        ..Options::default()
+    };
+    let setup = Setup::with(options, 100_000);
+    let (first, second) = (setup.rt.dial(), setup.rt.dial());
+    let name = format!("w{}", "1".repeat(60_000));
+    send(&first, &[&name]);
+    assert_eq!(setup.memory.free(), 100_000 - 60_001);
+    let large = "a".repeat(50_000);
+    send(&second, &[&large]);
+    assert_eq!(setup.started(), [name.clone()]);
+    // A small frame needs nothing from the pool.
+    let third = setup.rt.dial();
+    send(&third, &["b"]);
+    received(&third, "b;");
+    setup.answer(&name);
+    received(&second, &format!("{large};"));
+    assert_eq!(setup.memory.free(), 100_000);
+}
+
+#[test]
+fn a_frame_that_does_not_arrive_frees_its_memory() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    client.send(&(100_000u32).to_be_bytes());
+    assert_eq!(setup.memory.free(), (200 << 20) - 100_000);
+    for _ in 0..28 {
+        setup.rt.advance(SECOND);
+        client.send(b"a");
+    }
+    assert!(!client.is_closed());
+    setup.rt.advance(5 * SECOND);
+    assert!(client.is_closed());
+    assert_eq!(setup.memory.free(), 200 << 20);
+    // Not even a length.
+    let client = setup.rt.dial();
+    client.send(&[0, 0]);
+    setup.rt.advance(35 * SECOND);
+    assert!(client.is_closed());
+    assert_eq!(setup.door.counters().connections_expired, 2);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_waiting_one_is_not() {
+    let setup = Setup::new();
+    let (idle, waiting) = (setup.rt.dial(), setup.rt.dial());
+    send(&idle, &["a"]);
+    send(&waiting, &["w"]);
+    setup.rt.advance(595 * SECOND);
+    assert!(!idle.is_closed());
+    send(&idle, &["b"]);
+    setup.rt.advance(595 * SECOND);
+    assert!(!idle.is_closed());
+    setup.rt.advance(10 * SECOND);
+    assert!(idle.is_closed());
+    assert!(!waiting.is_closed());
+}
+
+#[test]
+fn a_socket_that_takes_nothing_is_closed() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    client.limit(Some(3));
+    send(&client, &["a-name"]);
+    setup.rt.advance(28 * SECOND);
+    assert!(!client.is_closed());
+    setup.rt.advance(5 * SECOND);
+    assert!(client.is_closed());
+    assert_eq!(setup.door.counters().connections_open, 0);
+}
+
+#[test]
+fn at_the_cap_of_requests_reading_stops() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    let names: Vec<String> = (0..=REQUESTS_IN_FLIGHT_MAX)
+        .map(|n| format!("p{n}"))
+        .collect();
+    for name in &names {
+        send(&client, &[name]);
+    }
+    assert_eq!(setup.started().len(), REQUESTS_IN_FLIGHT_MAX);
+    assert_eq!(client.unread(), 12);
+    setup.answer("p0");
+    assert_eq!(client.unread(), 0);
+    assert_eq!(setup.started().len(), REQUESTS_IN_FLIGHT_MAX + 1);
+}
+
+#[test]
+fn at_the_cap_of_finished_bytes_nothing_starts() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    client.limit(Some(0));
+    send(&client, &["B1", "a", "b"]);
+    assert_eq!(setup.started(), ["B1"]);
+    client.limit(None);
+    assert_eq!(setup.started(), ["B1", "a", "b"]);
+    assert_eq!(client.received().len(), FINISHED_BYTES_MAX as usize + 4);
+}
+
+#[test]
+fn a_throttled_connection_is_answered_at_once_and_then_not_read() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["t1"]);
+    received(&client, "t1;");
+    send(&client, &["a"]);
+    setup.rt.advance(4 * SECOND);
+    received(&client, "");
+    setup.rt.advance(2 * SECOND);
+    received(&client, "a;");
+}
+
+#[test]
+fn a_disconnect_cancels_what_waits_but_not_what_was_sent() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["w", "p1", "a"]);
+    assert_eq!(setup.started(), ["w"]);
+    client.close();
+    assert_eq!(setup.started(), ["w", "p1"]);
+    assert_eq!(setup.door.counters().connections_open, 0);
+    let gone = setup.book.with(|book| book.owed.remove("w")).unwrap();
+    assert!(gone.send(()).is_err(), "nobody waits any more");
+}
+
+#[test]
+fn connections_above_the_cap_are_closed() {
+    let options = Options {
+        connections_max: 1,
+        ..Options::default()
+    };
+    let setup = Setup::with(options, 200 << 20);
+    let first = setup.rt.dial();
+    assert!(setup.rt.dial().is_closed());
+    assert!(!first.is_closed());
+    first.close();
+    assert!(!setup.rt.dial().is_closed());
+    assert_eq!(setup.door.counters().connections_refused, 1);
+}
+
+#[test]
+fn accept_backs_off_and_goes_on() {
+    let setup = Setup::new();
+    setup.rt.settle();
+    setup.rt.offer(Err(io::Error::from_raw_os_error(24)));
+    let client = setup.rt.dial();
+    send(&client, &["a"]);
+    received(&client, "");
+    setup.rt.advance(SECOND);
+    received(&client, "a;");
+}
+
+#[test]
+fn a_drain_answers_what_was_started_and_closes() {
+    let setup = Setup::new();
+    let (busy, waiting, idle) = (setup.rt.dial(), setup.rt.dial(), setup.rt.dial());
+    send(&busy, &["p1"]);
+    send(&waiting, &["p2", "w", "p3"]);
+    setup.answer("p2");
+    let drained = Shared::new(false);
+    let (door, done) = (setup.door.clone(), drained.clone());
+    setup.rt.spawn(async move {
+        door.drain().await;
+        done.with(|done| *done = true);
+    });
+    setup.rt.settle();
+    assert!(idle.is_closed() && waiting.is_closed() && !busy.is_closed());
+    received(&waiting, "p2;");
+    assert!(!drained.with(|done| *done));
+    send(&busy, &["p4"]);
+    setup.answer("p1");
+    received(&busy, "p1;");
+    assert!(busy.is_closed() && drained.with(|done| *done));
+    assert_eq!(setup.started(), ["p1", "p2", "w"]);
+}

@@ -1,0 +1,134 @@
+//! Frames out of a socket: a length of 4 bytes, then that many.
+//!
+//! A frame's whole length is reserved before its body is read. A small frame is copied out of the
+//! connection's chunk into memory of its own size, so that a batch that the log keeps pins
+//! nothing else; a larger one is received in place.
+
+use std::io;
+
+use bytes::BytesMut;
+use corelog_rt::{Credits, Stream};
+
+use super::lane::Lane;
+use super::options::{CHUNK_BYTES, OWN_FRAME_BYTES};
+use super::service::Frame;
+
+/// Key, version and correlation id: no request is shorter.
+const FRAME_BYTES_MIN: u32 = 8;
+
+/// Why no more frames come.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The peer has closed between two frames.
+    Closed,
+    /// The peer has closed within a frame.
+    Truncated,
+    /// Not a length that a request has.
+    Length(i32),
+    Io(io::Error),
+}
+
+pub(super) struct Frames<S: Stream> {
+    stream: S,
+    lane: Lane,
+    /// What has arrived; `chunk[position..]` is unread.
+    chunk: BytesMut,
+    position: usize,
+    own: Credits,
+    pool: Credits,
+    bytes_max: u32,
+}
+
+impl<S: Stream> Frames<S> {
+    /// # Panics
+    /// If the pool could not hold one frame of `bytes_max`.
+    pub(super) fn new(stream: S, lane: Lane, pool: Credits, bytes_max: u32) -> Self {
+        assert!(pool.total() >= u64::from(bytes_max));
+        Self {
+            stream,
+            lane,
+            chunk: BytesMut::with_capacity(CHUNK_BYTES),
+            position: 0,
+            own: Credits::new(OWN_FRAME_BYTES),
+            pool,
+            bytes_max,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Frame, Ended> {
+        let bytes = self.length().await?;
+        let credit = match self.own.try_take(u64::from(bytes)) {
+            Some(credit) => credit,
+            None => self.pool.take(u64::from(bytes)).await,
+        };
+        let bytes = bytes as usize;
+        let mut frame = BytesMut::with_capacity(bytes);
+        let here = self.unread().len().min(bytes);
+        frame.extend_from_slice(&self.unread()[..here]);
+        self.position += here;
+        if here < bytes {
+            self.lane.frame_begins(bytes as u64);
+            frame = self.receive(frame, bytes).await?;
+        }
+        self.lane.frame_ends();
+        Ok(Frame {
+            bytes: frame,
+            credit,
+        })
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.chunk[self.position..]
+    }
+
+    /// Reads the next frame's length, which is within bounds.
+    async fn length(&mut self) -> Result<u32, Ended> {
+        loop {
+            if let Some(prefix) = self.unread().first_chunk::<4>() {
+                let length = i32::from_be_bytes(*prefix);
+                self.position += 4;
+                return u32::try_from(length)
+                    .ok()
+                    .filter(|n| (FRAME_BYTES_MIN..=self.bytes_max).contains(n))
+                    .ok_or(Ended::Length(length));
+            }
+            // Less than a length is left: it moves to the front, and the whole rest is free.
+            let left = self.unread().len();
+            self.chunk.copy_within(self.position.., 0);
+            self.chunk.truncate(left);
+            self.position = 0;
+            if left > 0 {
+                self.lane.frame_begins(0);
+            }
+            let chunk = std::mem::take(&mut self.chunk);
+            let (received, chunk) = self.stream.recv(chunk).await;
+            self.chunk = chunk;
+            match received {
+                Ok(0) if left == 0 => return Err(Ended::Closed),
+                Ok(0) => return Err(Ended::Truncated),
+                Ok(_) => {}
+                Err(error) => return Err(Ended::Io(error)),
+            }
+        }
+    }
+
+    /// Receives until `frame` holds `bytes`. What the kernel gave beyond them goes to the chunk,
+    /// which is empty here.
+    async fn receive(&mut self, mut frame: BytesMut, bytes: usize) -> Result<BytesMut, Ended> {
+        debug_assert!(self.unread().is_empty());
+        while frame.len() < bytes {
+            let (received, back) = self.stream.recv(frame).await;
+            frame = back;
+            match received {
+                Ok(0) => return Err(Ended::Truncated),
+                Ok(_) => {}
+                Err(error) => return Err(Ended::Io(error)),
+            }
+        }
+        self.chunk.clear();
+        self.chunk.extend_from_slice(&frame[bytes..]);
+        self.position = 0;
+        frame.truncate(bytes);
+        Ok(frame)
+    }
+}

@@ -1,0 +1,313 @@
+//! The state of one connection, shared by its loops: what was read, what runs, what is finished.
+//!
+//! A request moves down once: read, running, finished, sent. Its place among the others never
+//! changes, so responses leave in the order of requests.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use corelog_base::Monotonic;
+use corelog_rt::Shared;
+
+use super::options::{FINISHED_BYTES_MAX, FRAME_WAIT, REQUESTS_IN_FLIGHT_MAX, SEND_WAIT_MAX};
+use super::service::{Frame, Reply, Response, Task};
+
+/// Why a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// The peer has gone, or is of no use any more: nothing that is left is wanted.
+    Gone,
+    /// The broker stops: what was started is answered.
+    Drained,
+}
+
+/// What leaves next.
+pub(super) enum Outgoing {
+    Response(Response),
+    Close,
+}
+
+#[derive(Default)]
+struct State {
+    read: VecDeque<Frame>,
+    /// Beside each other, in order; the first may be out of the queue, being awaited.
+    running: VecDeque<Task<Reply>>,
+    first_runs: bool,
+    /// A request that has been taken and is not in `running`.
+    taken: bool,
+    finished: VecDeque<Outgoing>,
+    /// Of what is finished, and of what is being sent: both are memory.
+    finished_bytes: u64,
+    /// Of what is being sent.
+    sending_bytes: u64,
+    end: Option<End>,
+    clock: Clock,
+    /// The connection's task: all its loops are one task, so there is one to wake.
+    waker: Option<Waker>,
+}
+
+/// What the sweep looks at.
+#[derive(Default)]
+struct Clock {
+    /// The last request or response.
+    active: Monotonic,
+    /// When a frame whose begin has arrived must be whole; none while there is no such frame.
+    frame_due: Option<Monotonic>,
+    /// When the socket must have taken what it was given.
+    send_due: Option<Monotonic>,
+    /// Nothing is read before this.
+    muted_until: Monotonic,
+    /// The sweep's own time, so that the loops need not ask for it.
+    now: Monotonic,
+}
+
+/// Clones share one connection. Only the connection's own task waits here.
+#[derive(Clone)]
+pub(super) struct Lane(Shared<State>);
+
+/// What a sweep found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Overdue {
+    Frame,
+    Send,
+    Idle,
+}
+
+impl Lane {
+    pub(super) fn new(now: Monotonic) -> Self {
+        Self(Shared::new(State {
+            clock: Clock {
+                active: now,
+                now,
+                ..Clock::default()
+            },
+            ..State::default()
+        }))
+    }
+
+    /// Changes the state, then wakes the connection's task: any of its loops may go on.
+    fn change<O>(&self, step: impl FnOnce(&mut State) -> O) -> O {
+        let (out, waker) = self.0.with(|state| (step(state), state.waker.take()));
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        out
+    }
+
+    /// Waits until `look` finds what it looks for. It is asked at every poll of the task.
+    fn until<O>(&self, mut look: impl FnMut(&mut State) -> Option<O>) -> impl Future<Output = O> {
+        let state = self.0.clone();
+        poll_fn(move |cx| {
+            state.with(|state| match look(state) {
+                Some(found) => Poll::Ready(found),
+                None => {
+                    if !state
+                        .waker
+                        .as_ref()
+                        .is_some_and(|w| w.will_wake(cx.waker()))
+                    {
+                        state.waker = Some(cx.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            })
+        })
+    }
+
+    // Time. The sweep runs each second, so these deadlines are exact to about two seconds.
+
+    pub(super) fn frame_begins(&self, bytes: u64) {
+        self.0.with(|state| {
+            let wait = FRAME_WAIT + Duration::from_secs(bytes >> 20);
+            let due = state.clock.now + wait;
+            let known = state.clock.frame_due.unwrap_or(due);
+            state.clock.frame_due = Some(known.max(due));
+        });
+    }
+
+    pub(super) fn frame_ends(&self) {
+        self.0.with(|state| {
+            state.clock.frame_due = None;
+            state.clock.active = state.clock.now;
+        });
+    }
+
+    pub(super) fn send_begins(&self) {
+        self.0.with(|state| {
+            state.clock.send_due = Some(state.clock.now + SEND_WAIT_MAX);
+        });
+    }
+
+    pub(super) fn send_ends(&self) {
+        self.0.with(|state| {
+            state.clock.send_due = None;
+            state.clock.active = state.clock.now;
+        });
+    }
+
+    /// What is overdue at `now`, if anything.
+    pub(super) fn sweep(&self, now: Monotonic, idle_max: Duration) -> Option<Overdue> {
+        self.0.with(|state| {
+            state.clock.now = now;
+            let passed = |due: Option<Monotonic>| due.is_some_and(|due| due <= now);
+            if passed(state.clock.frame_due) {
+                return Some(Overdue::Frame);
+            }
+            if passed(state.clock.send_due) {
+                return Some(Overdue::Send);
+            }
+            let idle = state.in_flight() == 0 && now.since(state.clock.active) >= idle_max;
+            idle.then_some(Overdue::Idle)
+        })
+    }
+
+    /// Until when nothing is read; zero if no throttle holds.
+    pub(super) fn muted_until(&self) -> Monotonic {
+        self.0.with(|state| state.clock.muted_until)
+    }
+
+    pub(super) fn mute(&self, until: Monotonic) {
+        self.0.with(|state| {
+            state.clock.muted_until = state.clock.muted_until.max(until);
+        });
+    }
+
+    // The way of a request.
+
+    /// Waits until one more request may be read.
+    pub(super) fn may_read(&self) -> impl Future<Output = ()> {
+        self.until(|state| state.has_room().then_some(()))
+    }
+
+    pub(super) fn push(&self, frame: Frame) {
+        self.change(|state| state.read.push_back(frame));
+    }
+
+    /// The next request, once responses have room. None when no more will come.
+    pub(super) fn next_request(&self) -> impl Future<Output = Option<Frame>> {
+        self.until(|state| {
+            debug_assert!(!state.taken);
+            if state.finished_bytes >= FINISHED_BYTES_MAX && state.end.is_none() {
+                return None;
+            }
+            match state.read.pop_front() {
+                Some(frame) => {
+                    state.taken = true;
+                    Some(Some(frame))
+                }
+                None => state.end.is_some().then_some(None),
+            }
+        })
+    }
+
+    /// Waits until no request runs but the one that was taken last.
+    pub(super) fn earlier_finished(&self) -> impl Future<Output = ()> {
+        self.until(|state| (state.running.is_empty() && !state.first_runs).then_some(()))
+    }
+
+    /// The request that was taken last now runs beside others.
+    pub(super) fn run(&self, task: Task<Reply>) {
+        self.change(|state| {
+            state.taken = false;
+            state.running.push_back(task);
+        });
+    }
+
+    /// The request that was taken last has its reply, and nothing before it runs.
+    pub(super) fn finish_taken(&self, reply: Reply) {
+        self.change(|state| {
+            debug_assert!(state.running.is_empty() && !state.first_runs);
+            state.taken = false;
+            state.finish(reply);
+        });
+    }
+
+    /// The request that was taken last is dropped.
+    pub(super) fn drop_taken(&self) {
+        self.change(|state| state.taken = false);
+    }
+
+    /// Drives the requests that run beside each other. Never returns.
+    pub(super) async fn finish_running(&self) {
+        loop {
+            let first = self.until(|state| {
+                let first = state.running.pop_front();
+                state.first_runs = first.is_some();
+                first
+            });
+            let reply = first.await.await;
+            self.change(|state| {
+                state.first_runs = false;
+                state.finish(reply);
+            });
+        }
+    }
+
+    /// All that is finished, in order; at least one.
+    pub(super) fn outgoing(&self) -> impl Future<Output = Vec<Outgoing>> {
+        self.until(|state| {
+            if state.finished.is_empty() {
+                return None;
+            }
+            state.sending_bytes = state.finished_bytes;
+            Some(std::mem::take(&mut state.finished).into())
+        })
+    }
+
+    /// What [`Lane::outgoing`] gave has left.
+    pub(super) fn sent(&self) {
+        self.change(|state| {
+            state.finished_bytes -= std::mem::take(&mut state.sending_bytes);
+        });
+    }
+
+    // The end.
+
+    /// Ends the connection. The peer's going overrides a drain.
+    pub(super) fn end(&self, why: End) {
+        self.change(|state| {
+            if state.end != Some(End::Gone) {
+                state.end = Some(why);
+            }
+        });
+    }
+
+    /// Waits for the end.
+    pub(super) fn ended(&self) -> impl Future<Output = End> {
+        self.until(|state| state.end)
+    }
+
+    /// Waits until everything has been answered and sent, or the peer has gone.
+    pub(super) fn all_sent(&self) -> impl Future<Output = ()> {
+        self.until(|state| (state.in_flight() == 0 || state.end == Some(End::Gone)).then_some(()))
+    }
+}
+
+impl State {
+    fn in_flight(&self) -> usize {
+        let running = self.running.len() + usize::from(self.first_runs);
+        let sending = usize::from(self.sending_bytes > 0);
+        self.read.len() + usize::from(self.taken) + running + self.finished.len() + sending
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight() < REQUESTS_IN_FLIGHT_MAX && self.finished_bytes < FINISHED_BYTES_MAX
+    }
+
+    fn finish(&mut self, reply: Reply) {
+        match reply {
+            Reply::Send(response) => {
+                self.finished_bytes += response.bytes();
+                self.finished.push_back(Outgoing::Response(response));
+            }
+            Reply::Silence => {}
+            Reply::Close => {
+                self.finished.push_back(Outgoing::Close);
+                // What was read behind it is not answered.
+                self.read.clear();
+            }
+        }
+    }
+}

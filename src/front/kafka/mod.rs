@@ -1,0 +1,20 @@
+//! The Kafka door: sockets on one side, the broker's operations on the other.
+//!
+//! It lives on every core, with its own accept loop. It owns connections, their order, their caps
+//! and the translation of requests, answers and errors. It decides nothing about records: a
+//! handler decodes, asks the broker and encodes.
+
+mod connection;
+mod door;
+mod frames;
+mod lane;
+mod options;
+mod service;
+
+#[cfg(test)]
+mod connection_test;
+#[cfg(test)]
+mod testing;
+
+pub use door::{Counters, Door};
+pub use options::Options;

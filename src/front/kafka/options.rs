@@ -1,0 +1,56 @@
+//! What the door is given at start, and the bounds that are no options.
+
+use std::time::Duration;
+
+/// One connection's own memory for what it reads: half is the chunk into which small requests are
+/// received, half holds small frames, so that these need nothing from the pool.
+pub(super) const CHUNK_BYTES: usize = 32 << 10;
+pub(super) const OWN_FRAME_BYTES: u64 = 32 << 10;
+
+/// Requests of one connection that were read and whose response has not left. librdkafka sends
+/// without a limit of its own; above this, reading stops.
+pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 128;
+
+/// Bytes of one connection's finished responses. At this, nothing more is read or started, so at
+/// most one response follows that was started below it.
+pub(super) const FINISHED_BYTES_MAX: u64 = 4 << 20;
+
+/// A frame must arrive whole within this and a second for each MiB of its length.
+pub(super) const FRAME_WAIT: Duration = Duration::from_secs(30);
+
+/// A socket that takes no bytes for this long is closed: its responses pin memory.
+pub(super) const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How much is handed to the socket at once, so that its progress can be told.
+pub(super) const SEND_BYTES_MAX: u64 = 1 << 20;
+
+/// How often deadlines are looked at; they are late by at most this.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to finish what it has started when the broker stops.
+pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Pauses of the accept loop while it fails (no descriptors left).
+pub(super) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+pub(super) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The door's settings on one core.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `socket.request.max.bytes`: a frame above it closes the connection.
+    pub request_bytes_max: u32,
+    /// `connections.max.idle.ms`.
+    pub idle_max: Duration,
+    /// Connections of this core; those above it are closed at once.
+    pub connections_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 100 << 20,
+            idle_max: Duration::from_secs(600),
+            connections_max: 16_384,
+        }
+    }
+}
