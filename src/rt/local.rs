@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::mem::replace;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::Runtime;
@@ -29,6 +30,16 @@ impl<T> Shared<T> {
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
+    }
+}
+
+/// Remembers whom to wake. Gives back who was remembered before: dropping a waker may run code, so
+/// that must not happen inside a borrow.
+#[must_use]
+fn keep_waker(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match place {
+        Some(waker) if waker.will_wake(cx.waker()) => None,
+        _ => place.replace(cx.waker().clone()),
     }
 }
 
@@ -84,7 +95,12 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.0.with(|slot| slot.receiver_gone = true);
+        let unused = self.0.with(|slot| {
+            slot.receiver_gone = true;
+            (slot.waker.take(), slot.value.take())
+        });
+        // Outside: either may run code that comes back here.
+        drop(unused);
     }
 }
 
@@ -92,12 +108,13 @@ impl<T> Future for Receiver<T> {
     /// None if the sender was dropped without sending.
     type Output = Option<T>;
 
-    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Option<T>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut old = None;
         self.0.with(|slot| match slot.value.take() {
             Some(value) => Poll::Ready(Some(value)),
             None if slot.sender_gone => Poll::Ready(None),
             None => {
-                slot.waker = Some(cx.waker().clone());
+                old = keep_waker(&mut slot.waker, cx);
                 Poll::Pending
             }
         })
@@ -141,11 +158,12 @@ impl Notify {
     pub fn notified(&self) -> impl Future<Output = ()> + 'static {
         let state = self.0.clone();
         poll_fn(move |cx| {
+            let mut old = None;
             state.with(|state| {
                 if std::mem::take(&mut state.set) {
                     return Poll::Ready(());
                 }
-                state.waker = Some(cx.waker().clone());
+                old = keep_waker(&mut state.waker, cx);
                 Poll::Pending
             })
         })
@@ -155,7 +173,8 @@ impl Notify {
 struct GateState {
     inside: Cell<u32>,
     closed: Cell<bool>,
-    empty: Notify,
+    /// Who waits for the last to leave. Bounded by the tasks that close this gate.
+    closers: RefCell<Vec<Waker>>,
 }
 
 /// Counts work in flight; shutdown closes it and waits until it is empty.
@@ -173,7 +192,7 @@ impl Gate {
         Self(Rc::new(GateState {
             inside: Cell::new(0),
             closed: Cell::new(false),
-            empty: Notify::new(),
+            closers: RefCell::new(Vec::new()),
         }))
     }
 
@@ -194,12 +213,21 @@ impl Gate {
         self.0.inside.get()
     }
 
-    /// Lets nobody in from now on, and waits until everybody has left.
+    /// Lets nobody in from now on, and waits until everybody has left. Any number of tasks may
+    /// wait.
     pub async fn close(&self) {
         self.0.closed.set(true);
-        while self.0.inside.get() > 0 {
-            self.0.empty.notified().await;
-        }
+        poll_fn(|cx| {
+            if self.0.inside.get() == 0 {
+                return Poll::Ready(());
+            }
+            let mut closers = self.0.closers.borrow_mut();
+            if !closers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                closers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -211,7 +239,9 @@ impl Drop for GatePass {
         let inside = self.0.inside.get() - 1;
         self.0.inside.set(inside);
         if inside == 0 {
-            self.0.empty.notify();
+            for waker in self.0.closers.take() {
+                waker.wake();
+            }
         }
     }
 }
@@ -278,6 +308,9 @@ impl Credits {
             }),
         };
         poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            // Dropped outside the borrow, for that may run code.
+            let mut old = None;
             ticket.home.0.with(|state| {
                 let place = state.waiters.iter().position(|w| w.1 == ticket.id);
                 if place.is_none_or(|p| p == 0)
@@ -288,10 +321,8 @@ impl Credits {
                     return Poll::Ready(());
                 }
                 match place {
-                    Some(place) => state.waiters[place].2 = cx.waker().clone(),
-                    None => state
-                        .waiters
-                        .push_back((amount, ticket.id, cx.waker().clone())),
+                    Some(place) => old = Some(replace(&mut state.waiters[place].2, waker)),
+                    None => state.waiters.push_back((amount, ticket.id, waker)),
                 }
                 Poll::Pending
             })
@@ -334,9 +365,12 @@ struct Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.home
-            .0
-            .with(|state| state.waiters.retain(|w| w.1 != self.id));
+        let place = self.home.0.with(|state| {
+            let at = state.waiters.iter().position(|w| w.1 == self.id)?;
+            state.waiters.remove(at)
+        });
+        // Outside the borrow: dropping its waker may run code.
+        drop(place);
         self.home.wake_first();
     }
 }
@@ -432,6 +466,68 @@ mod tests {
             drop(held);
             assert_eq!(credits.free(), 10);
         });
+    }
+
+    #[test]
+    fn a_value_that_nobody_takes_is_dropped_outside_the_borrow() {
+        /// Looks at its own channel when it is dropped.
+        struct Looks(Option<Sender<Looks>>, Rc<Cell<bool>>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                drop(self.0.take());
+                self.1.set(true);
+            }
+        }
+        let dropped = Rc::new(Cell::new(false));
+        let (tx, rx) = oneshot();
+        let twin = Sender(tx.0.clone());
+        assert!(tx.send(Looks(Some(twin), dropped.clone())).is_ok());
+        drop(rx);
+        assert!(dropped.get());
+    }
+
+    #[test]
+    fn every_closer_hears_that_a_gate_is_empty() {
+        block_on(async {
+            let gate = Gate::new();
+            let pass = gate.enter().unwrap();
+            let (one, other) = (WakeCount::new(), WakeCount::new());
+            let mut first = Box::pin(gate.close());
+            let mut second = Box::pin(gate.close());
+            assert!(one.poll(first.as_mut()).is_pending());
+            assert!(other.poll(second.as_mut()).is_pending());
+            drop(pass);
+            assert_eq!((one.count(), other.count()), (1, 1));
+            first.await;
+            second.await;
+        });
+    }
+
+    /// Polls and counts how often it is woken.
+    struct WakeCount(std::sync::Arc<Counter>);
+
+    #[derive(Default)]
+    struct Counter(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Counter {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    impl WakeCount {
+        fn new() -> Self {
+            Self(std::sync::Arc::default())
+        }
+
+        fn poll<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
+            let waker = Waker::from(self.0.clone());
+            future.poll(&mut Context::from_waker(&waker))
+        }
+
+        fn count(&self) -> usize {
+            self.0.0.load(std::sync::atomic::Ordering::SeqCst)
+        }
     }
 
     #[test]

@@ -4,12 +4,20 @@
 //! outbox as one parcel, so many messages cost one wake-up. Nobody else ever awaits a lane. The
 //! outbox is bounded by the poster: a request takes a credit before it is posted, and its reply
 //! is covered by the same credit.
+//!
+//! A message to a core that has shut down is dropped, and so is what a core had not carried yet
+//! when it shut down itself: who waits for a reply learns it from his own shutdown.
+
+use std::mem::take;
 
 use flume::{Receiver, Sender};
 
 use corelog_base::CoreId;
 
 use crate::{Notify, Runtime, Shared};
+
+/// Parcels that a lane takes in before it lets other tasks run.
+const PARCELS_A_TURN: u32 = 16;
 
 /// The ends of one core before it has started: sendable to its thread.
 pub struct MeshEnd<M> {
@@ -44,8 +52,15 @@ pub fn build<M: Send + 'static>(cores: u16, parcels_max: usize) -> Vec<MeshEnd<M
     ends
 }
 
+/// What waits to be carried. Bounded by the poster.
+struct Outbox<M> {
+    messages: Vec<M>,
+    /// The other core has shut down: what is posted is dropped at once.
+    closed: bool,
+}
+
 struct Lane<M> {
-    outbox: Shared<Vec<M>>,
+    outbox: Shared<Outbox<M>>,
     filled: Notify,
 }
 
@@ -91,9 +106,16 @@ impl<M: Send + 'static> MeshEnd<M> {
                 continue;
             }
             let on_parcel = on_parcel.clone();
+            let rt2 = rt.clone();
             rt.spawn(async move {
+                let mut parcels = 0u32;
                 while let Ok(parcel) = lane.recv_async().await {
                     on_parcel.with(|f| f(CoreId(source), parcel));
+                    parcels = parcels.wrapping_add(1);
+                    // A lane that is never empty is always ready, and would run for ever.
+                    if parcels.is_multiple_of(PARCELS_A_TURN) {
+                        rt2.yield_now().await;
+                    }
                 }
             });
         }
@@ -101,7 +123,10 @@ impl<M: Send + 'static> MeshEnd<M> {
             .zip(self.lanes_out)
             .map(|(destination, sender)| {
                 let lane = Lane {
-                    outbox: Shared::new(Vec::new()),
+                    outbox: Shared::new(Outbox {
+                        messages: Vec::new(),
+                        closed: false,
+                    }),
                     filled: Notify::new(),
                 };
                 if destination != self.core.0 {
@@ -121,8 +146,14 @@ impl<M: Send + 'static> MeshEnd<M> {
 async fn carry<M: Send + 'static>(lane: Lane<M>, sender: Sender<Vec<M>>) {
     loop {
         lane.filled.notified().await;
-        let parcel = lane.outbox.with(std::mem::take);
+        let parcel = lane.outbox.with(|outbox| take(&mut outbox.messages));
         if !parcel.is_empty() && sender.send_async(parcel).await.is_err() {
+            let rest = lane.outbox.with(|outbox| {
+                outbox.closed = true;
+                take(&mut outbox.messages)
+            });
+            // Outside the borrow: a message's destructor may post.
+            drop(rest);
             return;
         }
     }
@@ -145,7 +176,16 @@ impl<M: Send + 'static> Mesh<M> {
     pub fn post(&self, to: CoreId, message: M) {
         assert_ne!(to, self.core);
         let lane = &self.lanes[usize::from(to.0)];
-        lane.outbox.with(|outbox| outbox.push(message));
-        lane.filled.notify();
+        let undeliverable = lane.outbox.with(|outbox| {
+            if outbox.closed {
+                return Some(message);
+            }
+            outbox.messages.push(message);
+            None
+        });
+        // Dropped here, outside the borrow.
+        if undeliverable.is_none() {
+            lane.filled.notify();
+        }
     }
 }
