@@ -43,10 +43,11 @@ impl Blocking {
     ///
     /// # Errors
     /// `ResourceBusy` if too much waits already.
-    pub(crate) fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> io::Result<T> + Send + 'static,
-    ) -> impl Future<Output = io::Result<T>> + 'static {
+    pub(crate) fn run<T, W>(&self, work: W) -> impl Future<Output = io::Result<T>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> io::Result<T> + Send + 'static,
+    {
         let (done, result) = flume::bounded(1);
         let waiting = Arc::clone(&self.waiting);
         let job = Box::new(move || {

@@ -23,6 +23,17 @@ pub(crate) fn open(path: &Path, mode: OpenMode) -> io::Result<(OwnedFd, u32)> {
     Ok((OwnedFd::from(file), alignment))
 }
 
+/// A file without a name, which is gone when it is closed.
+pub(crate) fn nameless(folder: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
+        .open(folder)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
 /// The largest of 4096, what statx reports for direct I/O, and the physical block.
 fn alignment(file: &File) -> io::Result<u32> {
     let direct = sys::direct_io_alignment(file).unwrap_or(0);

@@ -1,7 +1,7 @@
 //! The runtime's seam, and what stands behind it.
 //!
 //! [`Runtime`] is what a core offers to the rooms above: tasks, timers, direct files, sockets.
-//! It has three implementations: [`ring`] (our executor on io_uring), glommio, and the
+//! It has three implementations: [`ring`] (our executor on io_uring), [`mod@glommio`], and the
 //! simulator's. Beside it are primitives for one core ([`Shared`], [`oneshot`], [`Notify`],
 //! [`Gate`], [`Credits`]) and the [`mesh`] between cores; they use no runtime of their own.
 //!
@@ -15,8 +15,10 @@ mod cold;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod cores;
+pub mod glommio;
 pub mod local;
 pub mod mesh;
+mod parts;
 #[cfg(test)]
 mod real_host;
 pub mod ring;

@@ -4,7 +4,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -217,9 +217,22 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 /// Ends both directions. A socket that is not connected any more needs nothing.
-pub(crate) fn shutdown(socket: BorrowedFd<'_>) {
+pub(crate) fn shutdown(socket: &impl AsRawFd) {
     // SAFETY: takes no pointers.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
+/// Sends what the socket takes at once, gathered. `WouldBlock` if that is nothing.
+pub(crate) fn send_now(socket: &impl AsRawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all zeros is a msghdr without anything in it.
+    let mut header: libc::msghdr = unsafe { zeroed() };
+    // IoSlice has the shape of an iovec, and a send only reads it.
+    header.msg_iov = slices.as_ptr().cast_mut().cast();
+    header.msg_iovlen = slices.len();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the header names slices that live through the call.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// Lowers how many descriptors this process may have.

@@ -15,6 +15,7 @@ use io_uring::{cqueue, opcode, types};
 use super::driver::{Chain, Driver, Op};
 use super::slot::{Done, Keep};
 use crate::AlignedBuf;
+use crate::parts::Parts;
 use crate::sys::RawAddress;
 
 /// The most that one operation moves, in bytes; the kernel's own limit is a little below 2 GiB.
@@ -206,14 +207,11 @@ pub(super) async fn receive(
     (result, buf, expect)
 }
 
-/// The parts of a gathered send, and the kernel's view of what is left of them.
+/// A gathered send, and the kernel's view of what is left of it.
 pub(super) struct Gather {
     header: libc::msghdr,
     slices: Vec<libc::iovec>,
-    parts: Vec<Bytes>,
-    /// The first part that is not sent whole, and how many of its bytes are.
-    part: usize,
-    sent: usize,
+    parts: Parts,
 }
 
 impl Gather {
@@ -222,42 +220,18 @@ impl Gather {
             // SAFETY: all zeros is a msghdr without anything in it.
             header: unsafe { zeroed() },
             slices: Vec::with_capacity(parts.len().min(SLICES_MAX)),
-            parts,
-            part: 0,
-            sent: 0,
-        }
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while count > 0 {
-            let left = self.parts[self.part].len() - self.sent;
-            if count < left {
-                self.sent += count;
-                return;
-            }
-            count -= left;
-            self.part += 1;
-            self.sent = 0;
+            parts: Parts::new(parts),
         }
     }
 
     /// Lays out the next slices. False if nothing is left.
     fn prepare(&mut self) -> bool {
         self.slices.clear();
-        let mut skip = self.sent;
-        for part in &self.parts[self.part..] {
-            let rest = &part[skip..];
-            skip = 0;
-            if self.slices.len() == SLICES_MAX {
-                break;
-            }
-            if !rest.is_empty() {
-                self.slices.push(libc::iovec {
-                    iov_base: rest.as_ptr().cast_mut().cast(),
-                    iov_len: rest.len(),
-                });
-            }
-        }
+        let left = self.parts.left().take(SLICES_MAX);
+        self.slices.extend(left.map(|slice| libc::iovec {
+            iov_base: slice.as_ptr().cast_mut().cast(),
+            iov_len: slice.len(),
+        }));
         self.header.msg_iov = self.slices.as_mut_ptr();
         self.header.msg_iovlen = self.slices.len();
         !self.slices.is_empty()
@@ -285,7 +259,7 @@ pub(super) async fn send(
         gather = back;
         match outcome(done.results[0]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => gather.advance(count as usize),
+            Ok(count) => gather.parts.advance(count as usize),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -311,31 +285,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gather_goes_on_behind_its_last_byte() {
-        let parts = vec![
-            Bytes::from_static(b"abc"),
-            Bytes::new(),
-            Bytes::from_static(b"defg"),
-        ];
-        let mut gather = Gather::new(parts);
-        assert!(gather.prepare());
-        assert_eq!(gather.slices.len(), 2);
-        gather.advance(4);
-        assert!(gather.prepare());
-        assert_eq!(gather.slices.len(), 1);
-        assert_eq!(gather.slices[0].iov_len, 3);
-        gather.advance(3);
-        assert!(!gather.prepare());
-        assert!(!Gather::new(vec![Bytes::new()]).prepare());
-    }
-
-    #[test]
     fn many_parts_go_in_rounds() {
         let mut gather = Gather::new(vec![Bytes::from_static(b"x"); SLICES_MAX + 1]);
         assert!(gather.prepare());
         assert_eq!(gather.slices.len(), SLICES_MAX);
-        gather.advance(SLICES_MAX);
+        gather.parts.advance(SLICES_MAX);
         assert!(gather.prepare());
         assert_eq!(gather.slices.len(), 1);
+        gather.parts.advance(1);
+        assert!(!gather.prepare());
     }
 }

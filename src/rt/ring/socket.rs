@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -59,6 +59,6 @@ impl Stream for RingStream {
     }
 
     fn close(&self) {
-        sys::shutdown(self.0.fd.as_fd());
+        sys::shutdown(&*self.0.fd);
     }
 }
