@@ -19,6 +19,7 @@ pub mod glommio;
 pub mod local;
 pub mod mesh;
 mod parts;
+mod probe;
 #[cfg(test)]
 mod real_host;
 pub mod ring;
@@ -28,4 +29,5 @@ mod sys;
 pub use buffer::AlignedBuf;
 pub use cores::{CommitMode, CorePlan, Cores, Heartbeats, Options};
 pub use local::{Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, oneshot, timeout};
+pub use probe::{Missing, RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
 pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};

@@ -52,7 +52,7 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
 
 /// Opens files until there are no descriptors left. Needs a process of its own.
 pub(crate) fn exhaust_descriptors() -> Box<dyn Any> {
-    sys::limit_descriptors(256).unwrap();
+    sys::lower_descriptor_limit(256).unwrap();
     let mut held = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
         held.push(file);

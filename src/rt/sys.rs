@@ -235,25 +235,44 @@ pub(crate) fn send_now(socket: &impl AsRawFd, slices: &[IoSlice<'_>]) -> io::Res
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Lowers how many descriptors this process may have.
-#[cfg(test)]
-pub(crate) fn limit_descriptors(count: u64) -> io::Result<()> {
-    let mut limit = descriptor_limit()?;
-    limit.rlim_cur = count.min(limit.rlim_max);
-    // SAFETY: a live rlimit.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
-    Ok(())
-}
-
-#[cfg(test)]
-fn descriptor_limit() -> io::Result<libc::rlimit> {
+fn limit(resource: libc::__rlimit_resource_t) -> io::Result<libc::rlimit> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: room for an rlimit.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
     Ok(limit)
+}
+
+fn set_descriptor_limit(limit: libc::rlimit) -> io::Result<()> {
+    // SAFETY: a live rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(())
+}
+
+/// How much memory this process may lock, in bytes.
+pub(crate) fn memlock_bytes() -> io::Result<u64> {
+    Ok(limit(libc::RLIMIT_MEMLOCK)?.rlim_cur)
+}
+
+/// Raises the limit of descriptors towards `wanted`; returns what it is now.
+pub(crate) fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    let mut limit = limit(libc::RLIMIT_NOFILE)?;
+    let goal = wanted.min(limit.rlim_max);
+    if goal > limit.rlim_cur {
+        limit.rlim_cur = goal;
+        set_descriptor_limit(limit)?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Lowers the limit of descriptors.
+#[cfg(test)]
+pub(crate) fn lower_descriptor_limit(count: u64) -> io::Result<()> {
+    let mut limit = limit(libc::RLIMIT_NOFILE)?;
+    limit.rlim_cur = count.min(limit.rlim_max);
+    set_descriptor_limit(limit)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use corelog_base::CoreId;
 
-use super::{Harness, Tally, soon, until};
+use super::{Counted, Harness, Tally, soon, until};
 use crate::mesh::{self, Mesh, MeshEnd};
 use crate::{Notify, Runtime};
 
@@ -111,4 +112,30 @@ pub fn cores_wake_each_other<H: Harness>(harness: &H) {
             until(&rt, || complete.count() == 2).await;
         }
     });
+}
+
+pub fn messages_to_a_core_that_is_gone_are_dropped<H: Harness>(harness: &H) {
+    let ends = Ends::<Counted>::new(2, 1);
+    let (posted, dropped) = (Tally::new(), Tally::new());
+    let (posted2, dropped2) = (posted.clone(), dropped.clone());
+    harness.run(2, move |rt| {
+        let end = ends.take(rt.core());
+        let (posted, dropped) = (posted2.clone(), dropped2.clone());
+        async move {
+            if rt.core().0 == 1 {
+                // Gone, with its end.
+                return;
+            }
+            let mesh = end.attach(&rt, |_, _| ());
+            soon(&rt, async {
+                while dropped.count() < 10 {
+                    mesh.post(CoreId(1), dropped.guard());
+                    posted.add();
+                    rt.sleep(Duration::from_micros(100)).await;
+                }
+            })
+            .await;
+        }
+    });
+    assert_eq!(dropped.count(), posted.count());
 }

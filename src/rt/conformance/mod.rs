@@ -87,6 +87,7 @@ macro_rules! conformance_tests {
             dropped_file_operations_harm_nobody
             a_narrow_mesh_keeps_order_and_loses_nothing
             cores_wake_each_other
+            messages_to_a_core_that_is_gone_are_dropped
         }
     };
     ($harness:expr; $($case:ident)*) => {

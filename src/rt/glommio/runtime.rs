@@ -19,7 +19,9 @@ use super::file::{self, GlommioFile};
 use super::socket::{GlommioListener, GlommioStream};
 use crate::blocking::Blocking;
 use crate::cores::{self, CorePlan, Cores, Pulse};
-use crate::{DirEntry, Gate, OpenMode, Options, Runtime, Space, cold, oneshot, sys};
+use crate::{
+    DirEntry, Gate, OpenMode, Options, Runtime, RuntimeKind, Space, cold, oneshot, probe, sys,
+};
 
 /// How long glommio may sleep on tasks that it has overlooked.
 const TICK: Duration = Duration::from_millis(10);
@@ -56,6 +58,8 @@ where
     F: Fn(GlommioRuntime) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
+    // Where the host does not allow it, glommio would panic.
+    probe(RuntimeKind::Glommio).map_err(io::Error::other)?;
     cores::launch(plans, move |plan, ready, pulse| {
         let made = Blocking::start().and_then(|blocking| {
             cores::pin(plan);

@@ -26,7 +26,7 @@ pub struct RingRuntime(Rc<Core>);
 /// Starts a core for each plan and runs `main` on each. All of them start, or none.
 ///
 /// # Errors
-/// A thread or a ring could not be made.
+/// A thread or a ring could not be made; [`probe`](fn@crate::probe) says why in plain words.
 pub fn start<F, Fut>(plans: Vec<CorePlan>, options: Options, main: F) -> io::Result<Cores>
 where
     F: Fn(RingRuntime) -> Fut + Send + Sync + 'static,
