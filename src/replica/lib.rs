@@ -1,1 +1,16 @@
-//! corelog-replica
+//! The Raft groups of one core, as a machine: `step(now, in)` and `flush(now) -> out`.
+//!
+//! No I/O, no clock, no randomness but a generator seeded at start; on raft-rs 0.7, which never
+//! leaves this room. One call into a group's engine that panics quarantines that group alone.
+
+mod engine;
+mod message;
+mod replicas;
+#[cfg(test)]
+mod replicas_test;
+#[cfg(test)]
+mod simulation_test;
+mod store;
+
+pub use message::{MessageError, PeerMessage};
+pub use replicas::{In, Out, Replicas, Restored, Role, Spec};

@@ -1,0 +1,232 @@
+//! One partition at one replica.
+
+use corelog_base::{LeaderEpoch, Offset, ProducerId};
+use corelog_record::BatchHeader;
+
+use crate::{Epochs, Producers, Sequenced, Verdict};
+
+/// A batch may go on.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// To be appended at this offset.
+    Append { base: Offset },
+    /// The same batch is there or on its way: success once the high watermark is past `last`.
+    Duplicate { base: Offset, last: Offset },
+}
+
+/// A batch may not go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// This replica does not lead.
+    NotLeader,
+    /// It leads, but no entry of its own term has committed yet. Ask again.
+    NotReady,
+    /// A newer incarnation of the producer has written.
+    Fenced,
+    /// A sequence is missing before this batch.
+    Gap,
+    /// Appended so long ago that its offset is forgotten.
+    Forgotten,
+}
+
+/// An accepted batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    pub base: Offset,
+    /// The first offset after it.
+    pub next: Offset,
+    pub epoch: LeaderEpoch,
+}
+
+/// Offsets, epochs and producers of one partition. The ladder that every move checks:
+/// `log_start <= high_watermark <= next_offset`.
+#[derive(Clone, Debug, Default)]
+pub struct Partition {
+    log_start: Offset,
+    /// The next offset at Raft's commit index: what consumers may read ends here (exclusive).
+    high_watermark: Offset,
+    /// The offset of the next record that the leader accepts.
+    next_offset: Offset,
+    epochs: Epochs,
+    producers: Producers,
+    /// While this replica leads: its epoch, and whether its opening entry has committed.
+    leading: Option<Leading>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Leading {
+    epoch: LeaderEpoch,
+    ready: bool,
+}
+
+impl Partition {
+    /// A partition whose committed log is `log_start..committed_end`, before it is elected.
+    pub fn restore(
+        log_start: Offset,
+        committed_end: Offset,
+        epochs: Epochs,
+        producers: Producers,
+    ) -> Self {
+        assert!(log_start <= committed_end);
+        Self {
+            log_start,
+            high_watermark: committed_end,
+            next_offset: committed_end,
+            epochs,
+            producers,
+            leading: None,
+        }
+    }
+
+    pub fn log_start(&self) -> Offset {
+        self.log_start
+    }
+
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// The end of the leader's log, uncommitted records included (exclusive).
+    pub fn next_offset(&self) -> Offset {
+        self.next_offset
+    }
+
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    pub fn producers_mut(&mut self) -> &mut Producers {
+        &mut self.producers
+    }
+
+    /// The epoch in which this replica leads, if it does.
+    pub fn leading(&self) -> Option<LeaderEpoch> {
+        self.leading.map(|l| l.epoch)
+    }
+
+    /// Leads, and an entry of its own epoch has committed: what is committed is known.
+    pub fn is_ready(&self) -> bool {
+        self.leading.is_some_and(|l| l.ready)
+    }
+
+    /// Elected: the log ends at `log_end`. Proposals of an earlier leadership are gone.
+    pub fn lead(&mut self, epoch: LeaderEpoch, log_end: Offset) {
+        assert!(log_end >= self.high_watermark);
+        self.producers.discard_proposed();
+        self.next_offset = log_end;
+        self.leading = Some(Leading {
+            epoch,
+            ready: false,
+        });
+    }
+
+    /// The opening entry of this leadership has committed.
+    pub fn opened(&mut self) {
+        if let Some(leading) = &mut self.leading {
+            leading.ready = true;
+        }
+    }
+
+    /// No longer leads.
+    pub fn follow(&mut self) {
+        self.producers.discard_proposed();
+        self.leading = None;
+        self.next_offset = self.high_watermark;
+    }
+
+    /// Whether a batch may be appended, and where.
+    pub fn admit(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
+        match self.leading {
+            None => return Err(Refusal::NotLeader),
+            Some(Leading { ready: false, .. }) => return Err(Refusal::NotReady),
+            Some(_) => {}
+        }
+        let append = Admission::Append {
+            base: self.next_offset,
+        };
+        let Some(sequenced) = sequenced(header) else {
+            return Ok(append);
+        };
+        match self.producers.judge(&sequenced) {
+            Verdict::Append => Ok(append),
+            Verdict::Duplicate { base, last } => Ok(Admission::Duplicate { base, last }),
+            Verdict::Forgotten => Err(Refusal::Forgotten),
+            Verdict::Fenced => Err(Refusal::Fenced),
+            Verdict::Gap => Err(Refusal::Gap),
+        }
+    }
+
+    /// Takes an admitted batch as proposed.
+    ///
+    /// # Panics
+    /// If this replica does not lead: `admit` was not asked.
+    pub fn accept(&mut self, header: &BatchHeader) -> Accepted {
+        let leading = self.leading.expect("admitted only while leading");
+        let base = self.next_offset;
+        if let Some(sequenced) = sequenced(header) {
+            self.producers.propose(&sequenced, base);
+        }
+        self.next_offset = base.plus(i64::from(header.last_offset_delta) + 1);
+        Accepted {
+            base,
+            next: self.next_offset,
+            epoch: leading.epoch,
+        }
+    }
+
+    /// A batch is committed. Called once for each, in log order, at every replica.
+    ///
+    /// # Panics
+    /// If it does not follow the high watermark: the log has a hole.
+    pub fn commit(&mut self, header: &BatchHeader) {
+        assert_eq!(header.base_offset, self.high_watermark);
+        self.epochs.note(header.leader_epoch, header.base_offset);
+        if let Some(sequenced) = sequenced(header) {
+            self.producers.commit(&sequenced, header.base_offset);
+        }
+        self.advance(header.next_offset());
+    }
+
+    /// As [`Partition::commit`], for a batch that the restored producer state already holds.
+    pub fn recommit(&mut self, header: &BatchHeader) {
+        assert_eq!(header.base_offset, self.high_watermark);
+        self.epochs.note(header.leader_epoch, header.base_offset);
+        self.advance(header.next_offset());
+    }
+
+    /// Moves the high watermark.
+    fn advance(&mut self, to: Offset) {
+        assert!(to >= self.high_watermark);
+        self.high_watermark = to;
+        self.next_offset = self.next_offset.max(to);
+    }
+
+    /// The log start moves forward by a committed entry; a move backwards is ignored.
+    /// Returns whether it moved.
+    pub fn trim(&mut self, start: Offset) -> bool {
+        if start <= self.log_start || start > self.high_watermark {
+            return false;
+        }
+        self.log_start = start;
+        self.epochs.trim(start);
+        true
+    }
+}
+
+/// The producer's part of a header; None for a producer that is not idempotent, and for control
+/// batches, which take no sequence.
+fn sequenced(header: &BatchHeader) -> Option<Sequenced> {
+    let counted = header.producer_id != ProducerId::NONE && !header.attributes.is_control();
+    (counted && header.base_sequence >= 0).then_some(Sequenced {
+        producer: header.producer_id,
+        epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+        last_offset_delta: header.last_offset_delta,
+        max_timestamp: header.max_timestamp,
+    })
+}
