@@ -53,14 +53,18 @@ class Kcat:
                 command = ["kcat", "-P", "-b", bootstrap, "-t", topic, "-p", partition]
                 command += ["-X", f"acks={acks}", "-z", codec, "-X", "message.max.bytes=2000000"]
                 command += ["-X", f"enable.idempotence={'true' if idempotent else 'false'}"]
-                if key != "-":
+                if value == "-":
+                    # A null value is an empty one with -Z; kcat skips a line that is all empty.
+                    line = base64.b64decode(key) + b"|\n"
+                    command += ["-Z", "-K", "|"]
+                elif key != "-":
                     command += ["-k", base64.b64decode(key).decode()]
                 if headers != "-":
                     for header in headers.split(","):
                         name, _, text = header.partition("=")
                         command += ["-H", f"{name}={base64.b64decode(text).decode()}"]
                 if value == "-":
-                    run([*command, "-Z"], input=b"\n")
+                    run(command, input=line)
                     continue
                 path = cases + ".value"
                 with open(path, "wb") as file:
