@@ -1,0 +1,166 @@
+//! What configurations mean: typed, in units, resolved through all layers.
+
+use std::time::Duration;
+
+use crate::config::{Layers, broker_definition, topic_definition};
+use crate::image::Configs;
+
+/// When a record counts as stored. The choice of a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Flushed to the disk before it is acknowledged: survives power loss.
+    #[default]
+    Disk,
+    /// Written by direct I/O: survives the process, not power loss.
+    Written,
+    /// In memory, written soon after.
+    Memory,
+}
+
+impl Durability {
+    /// As it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Disk => "disk",
+            Durability::Written => "written",
+            Durability::Memory => "memory",
+        }
+    }
+}
+
+/// Which codec a topic's batches are stored with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    /// As the producer sent them.
+    #[default]
+    Producer,
+    Uncompressed,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+/// How old records go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cleanup {
+    /// Retention by time and size.
+    pub delete: bool,
+    /// The last value of each key stays; a record without a key is refused.
+    pub compact: bool,
+}
+
+/// What a topic's partitions obey.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicSettings {
+    pub durability: Durability,
+    pub segment_bytes: u64,
+    pub segment_age: Duration,
+    /// None keeps any amount.
+    pub retention_bytes: Option<u64>,
+    /// None keeps for ever.
+    pub retention_age: Option<Duration>,
+    pub cleanup: Cleanup,
+    /// The largest record batch, all of it, in bytes.
+    pub message_bytes_max: u32,
+    pub compression: Compression,
+    /// The broker stamps the time of the append (LogAppendTime).
+    pub append_time: bool,
+    /// How far a record's time may lie behind the broker's; None is any.
+    pub timestamp_before_max: Option<Duration>,
+    /// How far a record's time may lie ahead of the broker's; None is any.
+    pub timestamp_after_max: Option<Duration>,
+    pub min_insync_replicas: u32,
+}
+
+/// What a broker obeys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BrokerSettings {
+    pub auto_create_topics: bool,
+    pub delete_topics: bool,
+    /// Of a topic created without a count.
+    pub partitions_default: u32,
+    /// Of a topic created without a factor.
+    pub replication_default: u16,
+    /// A replica that has not caught up for this long is out of sync.
+    pub replica_lag_time_max: Duration,
+    /// The largest request, in bytes.
+    pub request_bytes_max: u32,
+    /// A connection without a request for this long is closed; None keeps it.
+    pub connection_idle_max: Option<Duration>,
+    /// An idempotent producer that writes nothing for this long is forgotten.
+    pub producer_id_expiration: Duration,
+}
+
+fn millis(value: i64) -> Duration {
+    Duration::from_millis(u64::try_from(value).unwrap_or(0))
+}
+
+/// Kafka writes "no bound" as a negative number or the largest one.
+fn bounded(value: i64) -> Option<Duration> {
+    (value >= 0 && value != i64::MAX).then(|| millis(value))
+}
+
+impl TopicSettings {
+    pub(crate) fn resolve(configs: &Configs, layers: &Layers<'_>) -> Self {
+        let text = |name| layers.topic_value(configs, topic_definition(name));
+        let long = |name: &'static str| number(name, &text(name));
+        let cleanup = text("cleanup.policy");
+        let policy = |which| cleanup.split(',').any(|part| part.trim() == which);
+        Self {
+            durability: match text("durability").as_str() {
+                "written" => Durability::Written,
+                "memory" => Durability::Memory,
+                _ => Durability::Disk,
+            },
+            segment_bytes: u64::try_from(long("segment.bytes")).unwrap_or(0),
+            segment_age: millis(long("segment.ms")),
+            retention_bytes: u64::try_from(long("retention.bytes")).ok(),
+            retention_age: bounded(long("retention.ms")),
+            cleanup: Cleanup {
+                delete: policy("delete"),
+                compact: policy("compact"),
+            },
+            message_bytes_max: u32::try_from(long("max.message.bytes")).unwrap_or(0),
+            compression: match text("compression.type").as_str() {
+                "uncompressed" => Compression::Uncompressed,
+                "gzip" => Compression::Gzip,
+                "snappy" => Compression::Snappy,
+                "lz4" => Compression::Lz4,
+                "zstd" => Compression::Zstd,
+                _ => Compression::Producer,
+            },
+            append_time: text("message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max: bounded(long("message.timestamp.before.max.ms")),
+            timestamp_after_max: bounded(long("message.timestamp.after.max.ms")),
+            min_insync_replicas: u32::try_from(long("min.insync.replicas")).unwrap_or(1),
+        }
+    }
+}
+
+impl BrokerSettings {
+    pub(crate) fn resolve(layers: &Layers<'_>) -> Self {
+        let text = |name| {
+            let definition = broker_definition(name).expect("a name of the table");
+            layers.broker_value(definition).unwrap_or_default()
+        };
+        let long = |name: &'static str| number(name, &text(name));
+        Self {
+            auto_create_topics: text("auto.create.topics.enable") == "true",
+            delete_topics: text("delete.topic.enable") == "true",
+            partitions_default: u32::try_from(long("num.partitions")).unwrap_or(1),
+            replication_default: u16::try_from(long("default.replication.factor")).unwrap_or(1),
+            replica_lag_time_max: millis(long("replica.lag.time.max.ms")),
+            request_bytes_max: u32::try_from(long("socket.request.max.bytes")).unwrap_or(0),
+            connection_idle_max: bounded(long("connections.max.idle.ms")),
+            producer_id_expiration: millis(long("producer.id.expiration.ms")),
+        }
+    }
+}
+
+/// # Panics
+/// If it is no number: layers give only values that pass the definition's check.
+fn number(name: &str, text: &str) -> i64 {
+    text.parse()
+        .unwrap_or_else(|_| panic!("{name} is a number, not {text:?}"))
+}
