@@ -13,6 +13,7 @@ mod log;
 mod options;
 mod read;
 mod scan;
+mod start_at;
 mod types;
 mod verify;
 

@@ -1,0 +1,145 @@
+//! What one core says to another: one closed enum, all of it owned.
+//!
+//! A request takes a reply credit of its lane before it is posted, so its reply always fits. No
+//! handler of a request waits for another core. What is lost if a message is dropped is said at
+//! each variant; lanes drop nothing before shutdown.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use corelog_base::{CoreId, GroupId, LeaderEpoch, Offset};
+use corelog_cluster::Record;
+use corelog_record::BatchHeader;
+use corelog_replica::PeerMessage;
+
+use crate::admin::{AdminReply, AdminRequest};
+use crate::api::{
+    Acks, EpochFound, Fetched, Leadership, OffsetFound, OffsetQuery, PartitionSize, Produced,
+    ProducerInfo,
+};
+use crate::{Outcomes, Result};
+
+/// Where a reply goes: a slot of a core's table of pending requests.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ReplyTo {
+    pub(crate) core: CoreId,
+    pub(crate) slot: u64,
+}
+
+impl ReplyTo {
+    /// One number for both: slots stay below 2^48 for as long as a process lives.
+    pub(crate) fn wait_id(self) -> u64 {
+        debug_assert!(self.slot < 1 << 48);
+        u64::from(self.core.0) << 48 | self.slot
+    }
+}
+
+pub(crate) enum Message {
+    /// Dropped: the asker waits until its own deadline.
+    Request { slot: u64, request: Request },
+    /// Dropped: as above.
+    Reply { slot: u64, reply: Reply },
+    /// A fetch no longer waits. Dropped: the wait fires once for nobody.
+    Disarm { wait: u64 },
+    /// Committed changes of the metadata, in order. Dropped: this core would serve an old image.
+    Metadata(Arc<MetadataUpdate>),
+    /// This core has applied the metadata up to `version` and owns the groups it made.
+    MetadataApplied { version: u64 },
+    /// Who leads now. Dropped: clients are sent to the old leader until the next change.
+    Leaders(Vec<(GroupId, Leadership)>),
+    /// From another broker, for a group of this core. Dropped: Raft sends it again.
+    Peer(PeerMessage),
+}
+
+/// A step of the metadata that every core takes.
+#[derive(Debug)]
+pub(crate) struct MetadataUpdate {
+    /// Counts the updates of this process from 1.
+    pub(crate) version: u64,
+    pub(crate) step: Step,
+}
+
+#[derive(Debug)]
+pub(crate) enum Step {
+    Records(Vec<Record>),
+    /// All that was committed before this node's present start has been applied.
+    Complete,
+}
+
+pub(crate) enum Request {
+    Produce(ProduceVisit),
+    Fetch(FetchVisit),
+    Offsets(Vec<OffsetItem>),
+    Epochs(Vec<EpochItem>),
+    Trim(Vec<TrimItem>),
+    Producers(Vec<GroupId>),
+    Sizes,
+    Admin(AdminRequest),
+}
+
+pub(crate) enum Reply {
+    Produce(Outcomes<Produced>),
+    Fetch(FetchReply),
+    /// An armed fetch has something to read.
+    Fired,
+    Offsets(Outcomes<OffsetFound>),
+    Epochs(Outcomes<EpochFound>),
+    /// The new log starts.
+    Trim(Outcomes<Offset>),
+    Producers(Outcomes<Vec<ProducerInfo>>),
+    Sizes(Vec<PartitionSize>),
+    Admin(Result<AdminReply>),
+}
+
+pub(crate) struct ProduceVisit {
+    pub(crate) acks: Acks,
+    pub(crate) items: Vec<ProduceItem>,
+}
+
+pub(crate) struct ProduceItem {
+    pub(crate) group: GroupId,
+    pub(crate) header: BatchHeader,
+    pub(crate) batch: BytesMut,
+}
+
+pub(crate) struct FetchVisit {
+    pub(crate) bytes_min: u64,
+    pub(crate) bytes_max: u64,
+    pub(crate) items: Vec<FetchItem>,
+    /// Where to say that there is something to read, if less than `bytes_min` is there now.
+    pub(crate) arm: Option<ReplyTo>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct FetchItem {
+    pub(crate) group: GroupId,
+    pub(crate) offset: Offset,
+    pub(crate) leader_epoch: Option<LeaderEpoch>,
+    pub(crate) bytes_max: u64,
+}
+
+pub(crate) struct FetchReply {
+    pub(crate) outcomes: Outcomes<Fetched>,
+    /// A wait was armed: `Fired` will come to the slot named in the visit, once at most.
+    pub(crate) armed: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct OffsetItem {
+    pub(crate) group: GroupId,
+    pub(crate) leader_epoch: Option<LeaderEpoch>,
+    pub(crate) query: OffsetQuery,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct EpochItem {
+    pub(crate) group: GroupId,
+    pub(crate) current: Option<LeaderEpoch>,
+    pub(crate) asked: LeaderEpoch,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct TrimItem {
+    pub(crate) group: GroupId,
+    pub(crate) before: Option<Offset>,
+}

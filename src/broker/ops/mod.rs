@@ -1,0 +1,8 @@
+//! What the doors ask for, one file an operation: plan by owning core, ask, gather.
+
+mod admin;
+mod fetch;
+mod produce;
+mod scatter;
+
+pub use produce::SubmittedProduce;

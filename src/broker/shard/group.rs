@@ -1,0 +1,98 @@
+//! One partition's replica at its owning core.
+
+use bytes::BytesMut;
+use corelog_base::{GroupId, LogIndex, Offset, TimestampMs};
+use corelog_cluster::TopicSettings;
+use corelog_partition::{CommitWaiters, FetchWaiters, Partition};
+
+use corelog_record::BatchHeader;
+
+use super::visits::ItemId;
+use crate::api::{PartitionKey, Produced};
+use crate::{Error, Result};
+
+/// A produced batch that waits for its commit.
+pub(crate) struct CommitWait {
+    pub(crate) item: ItemId,
+    pub(crate) produced: Produced,
+    /// Asks for `min.insync.replicas` at the moment of the commit too.
+    pub(crate) in_sync: bool,
+}
+
+/// A batch that waits until this replica, newly elected, knows what is committed.
+pub(crate) struct Held {
+    pub(crate) item: ItemId,
+    pub(crate) header: BatchHeader,
+    pub(crate) batch: BytesMut,
+    pub(crate) in_sync: bool,
+}
+
+/// Somebody waits until the log start has moved.
+pub(crate) struct TrimWait {
+    pub(crate) start: Offset,
+    pub(crate) trim: ItemId,
+}
+
+/// Why a group takes no appends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Health {
+    Sound,
+    /// Failed or damaged; the text says what.
+    Failed(String),
+}
+
+pub(crate) struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) key: PartitionKey,
+    pub(crate) partition: Partition,
+    /// The last entry that `partition` holds.
+    pub(crate) applied: LogIndex,
+    /// The last entry that the restored producer state holds.
+    pub(crate) checkpointed: LogIndex,
+    pub(crate) settings: TopicSettings,
+    pub(crate) health: Health,
+    pub(crate) commits: CommitWaiters<CommitWait>,
+    pub(crate) fetches: FetchWaiters,
+    pub(crate) trims: Vec<TrimWait>,
+    /// In order of arrival; bounded by the doors' requests in flight.
+    pub(crate) held: Vec<Held>,
+}
+
+impl Group {
+    pub(crate) fn new(
+        id: GroupId,
+        key: PartitionKey,
+        partition: Partition,
+        applied: LogIndex,
+        settings: TopicSettings,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            partition,
+            applied,
+            checkpointed: LogIndex(0),
+            settings,
+            health: Health::Sound,
+            commits: CommitWaiters::default(),
+            fetches: FetchWaiters::default(),
+            trims: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(crate) fn produced(&self, base: Offset, append_time: TimestampMs) -> Produced {
+        Produced {
+            base,
+            log_start: self.partition.log_start(),
+            append_time,
+        }
+    }
+
+    pub(crate) fn check_health(&self) -> Result<()> {
+        match &self.health {
+            Health::Sound => Ok(()),
+            Health::Failed(why) => Err(Error::Storage(why.clone())),
+        }
+    }
+}

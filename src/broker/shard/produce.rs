@@ -1,0 +1,178 @@
+//! Produce at the owning core: producer state, offsets, stamps, a proposal.
+
+use corelog_base::{EntryKind, GroupId, TimestampMs};
+use corelog_log::Kind;
+use corelog_partition::{Admission, Refusal};
+use corelog_record::{stamp, stamp_append_time};
+use corelog_replica::In;
+use corelog_rt::Runtime;
+
+use super::Shard;
+use super::group::{CommitWait, Held};
+use super::visits::ItemId;
+use crate::api::{Acks, Produced};
+use crate::effects::Effects;
+use crate::message::{ProduceVisit, Reply, ReplyTo};
+use crate::{Error, Result};
+
+/// Whether the log takes a batch now.
+enum Room {
+    Some,
+    None,
+}
+
+impl<R: Runtime> Shard<R> {
+    pub(super) fn produce(&mut self, reply_to: ReplyTo, visit: ProduceVisit, fx: &mut Effects) {
+        let count = u32::try_from(visit.items.len()).expect("a visit's items fit its frame");
+        let id = self.produces.open(reply_to, count);
+        for (index, item) in (0u32..).zip(visit.items) {
+            let held = Held {
+                item: ItemId::new(id, index),
+                header: item.header,
+                batch: item.batch,
+                in_sync: visit.acks == Acks::InSync,
+            };
+            self.append(item.group, held, fx);
+        }
+    }
+
+    pub(super) fn settle(&mut self, item: ItemId, outcome: Result<Produced>, fx: &mut Effects) {
+        if let Some((to, outcomes)) = self.produces.settle(item, outcome) {
+            fx.reply(to, Reply::Produce(outcomes));
+        }
+    }
+
+    /// Proposes a batch, joins the wait of the batch that it repeats, holds it behind those that
+    /// are held already, or refuses it.
+    fn append(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
+        let item = held.item;
+        if let Some(group) = self.groups.get_mut(&id)
+            && !group.held.is_empty()
+        {
+            return group.held.push(held);
+        }
+        match self.check_append(id, held.in_sync, held.batch.len() as u64) {
+            Ok(Room::Some) => {}
+            Ok(Room::None) => return self.hold(id, held),
+            Err(error) => return self.settle(item, Err(error), fx),
+        }
+        let not_leader = self.not_leader(id);
+        let group = self.groups.get_mut(&id).expect("checked to be there");
+        let error = match group.partition.admit(&held.header) {
+            Ok(Admission::Append { .. }) => return self.propose(id, held, fx),
+            Ok(Admission::Duplicate { base, last }) => {
+                let produced = group.produced(base, TimestampMs::NONE);
+                let wait = CommitWait {
+                    item,
+                    produced,
+                    in_sync: held.in_sync,
+                };
+                if group.partition.high_watermark() <= last {
+                    return group.commits.wait(last.plus(1), wait);
+                }
+                return self.settle(item, Ok(produced), fx);
+            }
+            // Producer states of earlier leaders count only once they are known to be committed.
+            Err(Refusal::NotReady) => return group.held.push(held),
+            Err(Refusal::NotLeader) => not_leader,
+            Err(Refusal::Fenced) => Error::ProducerFenced,
+            Err(Refusal::Gap) => Error::SequenceGap,
+            Err(Refusal::Forgotten) => Error::SequenceForgotten,
+        };
+        self.settle(item, Err(error), fx);
+    }
+
+    fn propose(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
+        let now = self.rt.wall();
+        let group = self.groups.get_mut(&id).expect("checked to be there");
+        let accepted = group.partition.accept(&held.header);
+        let mut batch = held.batch;
+        let mut append_time = TimestampMs::NONE;
+        if group.settings.append_time {
+            append_time = now;
+            stamp_append_time(&mut batch, now);
+        }
+        stamp(&mut batch, accepted.base, accepted.epoch);
+        let wait = CommitWait {
+            item: held.item,
+            produced: group.produced(accepted.base, append_time),
+            in_sync: held.in_sync,
+        };
+        group.commits.wait(accepted.next, wait);
+        self.counters.produced_batches += 1;
+        self.counters.produced_bytes += batch.len() as u64;
+        let proposal = In::Propose {
+            group: id,
+            kind: EntryKind::Batch,
+            base_offset: accepted.base,
+            data: batch.freeze(),
+        };
+        self.step(proposal, fx);
+    }
+
+    /// Keeps a batch until the log says that it has room; connections that feed it stop reading
+    /// once their requests in flight are many, so nothing is refused and order is kept.
+    fn hold(&mut self, id: GroupId, held: Held) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.held.push(held);
+            self.upkeep.blocked.insert(id);
+        }
+    }
+
+    /// The log may have room again.
+    pub(super) fn release_blocked(&mut self, fx: &mut Effects) {
+        for id in std::mem::take(&mut self.upkeep.blocked) {
+            self.release_held(id, fx);
+        }
+    }
+
+    /// What was held goes on in its order: the opening entry has committed, or there is room.
+    pub(super) fn release_held(&mut self, id: GroupId, fx: &mut Effects) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        for held in std::mem::take(&mut group.held) {
+            self.append(id, held, fx);
+        }
+    }
+
+    /// What is refused before anything is appended.
+    fn check_append(&self, id: GroupId, in_sync: bool, bytes: u64) -> Result<Room> {
+        let group = self.leading(id)?;
+        group.check_health()?;
+        if in_sync && self.in_sync_count(id) < group.settings.min_insync_replicas {
+            return Err(Error::NotEnoughReplicas);
+        }
+        match self.log.admit(id, bytes) {
+            Ok(()) => Ok(Room::Some),
+            Err(error) => match error.kind {
+                Kind::Overloaded => Ok(Room::None),
+                Kind::DiskFull => Err(Error::DiskFull),
+                _ => Err(Error::Storage(error.to_string())),
+            },
+        }
+    }
+
+    /// How many voters have kept up, this one included.
+    pub(super) fn in_sync_count(&self, id: GroupId) -> u32 {
+        let lag_max = self.image.broker_settings().replica_lag_time_max;
+        let in_sync = self.replicas.in_sync(id, self.rt.now(), lag_max);
+        u32::try_from(in_sync.len()).expect("a group has few voters")
+    }
+
+    /// Fails everybody who waits for a commit in this group.
+    pub(super) fn fail_commits(&mut self, id: GroupId, error: &Error, fx: &mut Effects) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let mut items: Vec<ItemId> = group.commits.drain().map(|wait| wait.item).collect();
+        items.extend(group.held.drain(..).map(|held| held.item));
+        let trims = std::mem::take(&mut group.trims);
+        for item in items {
+            self.settle(item, Err(error.clone()), fx);
+        }
+        for wait in trims {
+            self.settle_trim(wait.trim, Err(error.clone()), fx);
+        }
+    }
+}
