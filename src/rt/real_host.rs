@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::fs::File;
 use std::future::Future;
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use corelog_base::CoreId;
@@ -60,23 +61,48 @@ pub(crate) fn exhaust_descriptors() -> Box<dyn Any> {
     Box::new(held)
 }
 
-/// Runs one test of this binary in a process of its own: calls `test` in the child, and waits for
-/// the child in the parent.
-pub(crate) fn alone(name: &str, test: impl FnOnce()) {
-    const MARK: &str = "CORELOG_TEST_ALONE";
+const MARK: &str = "CORELOG_TEST_ALONE";
+
+/// Runs one test of this binary in a process of its own: calls `test` in the child. None there,
+/// what became of the child in the parent.
+fn in_child(name: &str, test: impl FnOnce()) -> Option<Output> {
     if std::env::var_os(MARK).is_some() {
-        return test();
+        test();
+        return None;
     }
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(MARK, "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&child.stdout);
-    assert!(
-        child.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&child.stderr)
-    );
-    assert!(text.contains("1 passed"), "the name is wrong: {text}");
+        .output();
+    Some(child.unwrap())
+}
+
+fn text(child: &Output) -> String {
+    let out = String::from_utf8_lossy(&child.stdout);
+    format!("{out}\n{}", String::from_utf8_lossy(&child.stderr))
+}
+
+/// A test that needs a process of its own and passes there.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    if let Some(child) = in_child(name, test) {
+        assert!(child.status.success(), "{}", text(&child));
+        assert!(text(&child).contains("1 passed"), "the name is wrong");
+    }
+}
+
+/// A test that ends its process with an abort, and says why.
+pub(crate) fn aborts(name: &str, test: impl FnOnce()) {
+    if let Some(child) = in_child(name, test) {
+        assert_eq!(
+            child.status.signal(),
+            Some(libc::SIGABRT),
+            "{}",
+            text(&child)
+        );
+        assert!(
+            text(&child).contains("ends the process"),
+            "{}",
+            text(&child)
+        );
+    }
 }

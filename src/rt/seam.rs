@@ -27,7 +27,8 @@ pub trait Runtime: Clone + 'static {
     /// From a generator seeded at start: repeatable under simulation.
     fn random(&self) -> u64;
 
-    /// Runs a task on this core until it ends or the runtime shuts down, which drops it.
+    /// Runs a task on this core until it ends or the runtime shuts down, which drops it. It is not
+    /// polled before this call has returned.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
     /// Cancel-safe.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static;

@@ -275,6 +275,18 @@ pub(crate) fn lower_descriptor_limit(count: u64) -> io::Result<()> {
     set_descriptor_limit(limit)
 }
 
+/// Makes writes beyond `bytes` fail with EFBIG, and without the signal that goes with it.
+#[cfg(test)]
+pub(crate) fn limit_file_bytes(bytes: u64) -> io::Result<()> {
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let mut limit = limit(libc::RLIMIT_FSIZE)?;
+    limit.rlim_cur = bytes;
+    // SAFETY: a live rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) })?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

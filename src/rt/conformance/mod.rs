@@ -57,6 +57,7 @@ pub trait Harness {
 macro_rules! conformance_tests {
     ($harness:expr) => {
         $crate::conformance_tests! { $harness;
+            spawning_polls_nothing
             yielding_lets_every_other_task_run
             sleeps_end_in_order_and_never_early
             dropped_sleeps_leave_nothing

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_lite::future::poll_once;
 
-use super::{Harness, Tally, beside, loopback, pair, receive, soon};
+use super::{Harness, Tally, beside, loopback, pair, receive, soon, until};
 use crate::{AlignedBuf, Elapsed, File, Listener, OpenMode, Runtime, Stream, oneshot, timeout};
 
 pub fn yielding_lets_every_other_task_run<H: Harness>(harness: &H) {
@@ -28,6 +28,16 @@ pub fn yielding_lets_every_other_task_run<H: Harness>(harness: &H) {
         for task in tasks {
             soon(&rt, task).await;
         }
+    });
+}
+
+pub fn spawning_polls_nothing<H: Harness>(harness: &H) {
+    harness.run(1, |rt| async move {
+        let polled = Rc::new(Cell::new(false));
+        let seen = polled.clone();
+        rt.spawn(async move { seen.set(true) });
+        assert!(!polled.get(), "the caller may be in the middle of a change");
+        until(&rt, || polled.get()).await;
     });
 }
 

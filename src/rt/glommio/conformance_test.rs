@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{GlommioRuntime, start};
 use crate::conformance::{self, Harness};
 use crate::real_host::{self, Panics};
-use crate::{Options, conformance_tests};
+use crate::{Options, Runtime, conformance_tests};
 
 struct Glommio {
     _folder: tempfile::TempDir,
@@ -66,5 +67,16 @@ fn exhausted_descriptors_are_an_error() {
     let name = "glommio::conformance_test::exhausted_descriptors_are_an_error";
     real_host::alone(name, || {
         conformance::exhausted_descriptors_are_an_error(&Glommio::new());
+    });
+}
+
+#[test]
+fn a_panic_in_a_task_ends_the_process() {
+    let name = "glommio::conformance_test::a_panic_in_a_task_ends_the_process";
+    real_host::aborts(name, || {
+        Glommio::new().run(1, |rt| async move {
+            rt.spawn(async { panic!("on purpose") });
+            rt.sleep(Duration::from_secs(60)).await;
+        });
     });
 }

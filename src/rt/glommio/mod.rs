@@ -5,6 +5,7 @@
 //!   10 ms in every executor ends such a park; the preempt timer stays at its default.
 //! - It leaks a descriptor for each executor: cores are started once a process.
 //! - It panics where io_uring is disabled or MEMLOCK is low: the host is probed before.
+//! - It polls a task for the first time inside of the call that spawns it. Ours wait a turn.
 //! - It takes a device for one that can be polled if the first file that it opens there is empty,
 //!   and then every read fails. It is shown another file first.
 //! - A dropped file operation may leave the kernel with memory that goes with the executor. File

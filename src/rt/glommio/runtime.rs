@@ -136,6 +136,8 @@ impl Core {
         let (tx, rx) = oneshot();
         if let Some(pass) = self.operations.enter() {
             ::glommio::spawn_local(async move {
+                // It would be polled inside of this call; see `spawn`.
+                futures_lite::future::yield_now().await;
                 let out = operation.await;
                 // Nobody may wait for it any more.
                 drop(tx.send(out));
@@ -214,10 +216,18 @@ impl Runtime for GlommioRuntime {
             return;
         }
         let mut running = Some((Box::pin(task), self.0.list()));
+        let mut spawned = false;
         let task = poll_fn(move |cx| {
             let Some((task, listed)) = &mut running else {
                 return Poll::Ready(());
             };
+            // Glommio polls a task for the first time inside of the call that spawns it, where
+            // the caller may be in the middle of a change.
+            if !std::mem::replace(&mut spawned, true) {
+                listed.keep(cx);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if !listed.core.closing.get() {
                 listed.keep(cx);
                 if task.as_mut().poll(cx).is_pending() && !listed.core.closing.get() {

@@ -12,8 +12,9 @@ use std::rc::Rc;
 use bytes::{BufMut, Bytes, BytesMut};
 use io_uring::{cqueue, opcode, types};
 
-use super::driver::{Chain, Driver, Op};
+use super::driver::{Driver, Op};
 use super::slot::{Done, Keep};
+use super::state::Chain;
 use crate::AlignedBuf;
 use crate::parts::Parts;
 use crate::sys::RawAddress;
