@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn this_host_is_allowed() {
         probe(RuntimeKind::Ring).unwrap();
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let folder = crate::real_host::scratch();
         probe_direct_io(folder.path()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

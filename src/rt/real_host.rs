@@ -44,9 +44,16 @@ pub(crate) fn plans(cores: u16) -> Vec<CorePlan> {
         .collect()
 }
 
-/// A folder on the disk that holds the sources: a temporary file system may be in memory.
+/// An empty folder on the disk that holds the build: a temporary file system may be in memory.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target");
+    std::fs::create_dir_all(target).unwrap();
+    tempfile::tempdir_in(target).unwrap()
+}
+
+/// A folder, and the path of one in it that does not exist yet.
 pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let folder = scratch();
     let path = folder.path().join("files");
     (folder, path)
 }

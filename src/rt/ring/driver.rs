@@ -278,6 +278,12 @@ impl Driver {
         drop(state);
         drop((waker, accepted, slot));
     }
+
+    /// Operations that the kernel has not completed.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.state.borrow().live().count()
+    }
 }
 
 /// Remembers who to wake; gives back who was remembered before, to be dropped without a borrow.

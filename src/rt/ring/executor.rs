@@ -298,3 +298,7 @@ impl Drop for Sleep {
         self.core.timers.clear(self.deadline, self.number);
     }
 }
+
+#[cfg(test)]
+#[path = "executor_test.rs"]
+mod tests;

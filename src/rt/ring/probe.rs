@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_probe_decides_and_leaves_nothing() {
-        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let dir = crate::real_host::scratch();
         probe_commit(dir.path()).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         assert!(probe_commit(&dir.path().join("missing")).is_err());

@@ -21,7 +21,7 @@ use crate::{DirEntry, OpenMode, Options, Runtime, Space, cold, sys};
 
 /// One core of the ring runtime.
 #[derive(Clone)]
-pub struct RingRuntime(Rc<Core>);
+pub struct RingRuntime(pub(super) Rc<Core>);
 
 /// Starts a core for each plan and runs `main` on each. All of them start, or none.
 ///

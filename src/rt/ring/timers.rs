@@ -57,6 +57,11 @@ impl Timers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
     fn take_due(&self, now: Monotonic) -> Option<Waker> {
         let mut waiting = self.waiting.borrow_mut();
         let entry = waiting.first_entry()?;
