@@ -1,0 +1,91 @@
+//! The APIs: numbers and versions.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// Gives every API with its number, versions, first flexible version and messages to a macro.
+/// The one list: what is not in it is not known here.
+macro_rules! with_apis {
+    ($callback:ident) => {
+        $callback! {
+            Produce = 0, 3..=13, flexible 9, ProduceRequest<'a>, ProduceResponse<'a>;
+            Fetch = 1, 4..=18, flexible 12, FetchRequest<'a>, FetchResponse<'a>;
+            Metadata = 3, 0..=13, flexible 9, MetadataRequest<'a>, MetadataResponse<'a>;
+            ApiVersions = 18, 0..=4, flexible 3, ApiVersionsRequest<'a>, ApiVersionsResponse<'a>;
+        }
+    };
+}
+#[cfg(test)]
+pub(crate) use with_apis;
+
+macro_rules! define {
+    ($($name:ident = $number:literal, $min:literal..=$max:literal, flexible $flexible:literal,
+        $request:ty, $response:ty;)*) => {
+        /// An API whose messages are known here, in Kafka's numbering.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(i16)]
+        pub enum ApiKey {
+            $($name = $number,)*
+        }
+
+        impl ApiKey {
+            /// Every API, ascending.
+            pub const ALL: &'static [ApiKey] = &[$(ApiKey::$name,)*];
+
+            /// The API of a number, if it is known here.
+            pub fn of(number: i16) -> Option<ApiKey> {
+                match number {
+                    $($number => Some(ApiKey::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Versions whose messages are known here.
+            pub fn versions(self) -> RangeInclusive<i16> {
+                match self {
+                    $(ApiKey::$name => $min..=$max,)*
+                }
+            }
+
+            const fn flexible_from(self) -> i16 {
+                match self {
+                    $(ApiKey::$name => $flexible,)*
+                }
+            }
+        }
+    };
+}
+
+with_apis!(define);
+
+impl ApiKey {
+    pub fn number(self) -> i16 {
+        self as i16
+    }
+
+    /// What an ApiVersions response says. Produce is given from 0: older librdkafka concludes
+    /// from it which codecs there are. Frames of versions 0 to 2 are refused all the same.
+    pub fn advertised(self) -> RangeInclusive<i16> {
+        match self {
+            ApiKey::Produce => 0..=*self.versions().end(),
+            _ => self.versions(),
+        }
+    }
+
+    /// Compact lengths and tagged fields (KIP-482); the request's header has tags too.
+    #[inline]
+    pub fn is_flexible(self, version: i16) -> bool {
+        version >= self.flexible_from()
+    }
+
+    /// The response's header has tags where the body is flexible, but for ApiVersions (KIP-511).
+    pub fn has_response_tags(self, version: i16) -> bool {
+        self != ApiKey::ApiVersions && self.is_flexible(version)
+    }
+}
+
+impl fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}({})", self.number())
+    }
+}
