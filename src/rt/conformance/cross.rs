@@ -78,7 +78,7 @@ pub fn a_narrow_mesh_keeps_order_and_loses_nothing<H: Harness>(harness: &H) {
 }
 
 pub fn cores_wake_each_other<H: Harness>(harness: &H) {
-    const TRIPS: u32 = 10_000;
+    const TRIPS: u32 = 2000;
     let ends = Ends::<u32>::new(2, 1);
     let complete = Tally::new();
     harness.run(2, move |rt| {

@@ -102,7 +102,7 @@ macro_rules! conformance_tests {
 }
 
 /// Far more than anything here takes on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for what must happen.
 async fn soon<R: Runtime, F: Future>(rt: &R, future: F) -> F::Output {
