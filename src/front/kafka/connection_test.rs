@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_rt::local::{Receiver, Sender};
-use corelog_rt::{Credits, Runtime, Shared, oneshot};
+use corelog_rt::{Runtime, Shared, oneshot};
 
 use super::door::Door;
 use super::options::{FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
@@ -91,32 +91,25 @@ impl Service for Words {
 struct Setup {
     rt: TestRuntime,
     door: Door<TestRuntime>,
-    memory: Credits,
     book: Shared<Book>,
 }
 
 impl Setup {
     fn new() -> Self {
-        Self::with(Options::default(), 200 << 20)
+        Self::with(Options::default())
     }
 
-    fn with(options: Options, memory: u64) -> Self {
+    fn with(options: Options) -> Self {
         let rt = TestRuntime::new();
         let book = Shared::new(Book::default());
-        let memory = Credits::new(memory);
         let services = {
             let book = book.clone();
             Box::new(move |_| Box::new(Words(book.clone())) as Box<dyn Service>)
         };
         let address = "127.0.0.1:0".parse().unwrap();
-        let door = Door::listen(rt.clone(), address, options, memory.clone(), services);
+        let door = Door::listen(rt.clone(), address, options, services);
         let door = futures_lite::future::block_on(door).unwrap();
-        Self {
-            rt,
-            door,
-            memory,
-            book,
-        }
+        Self { rt, door, book }
     }
 
     /// The service's answer to a request that waits.
@@ -227,27 +220,29 @@ fn an_impossible_length_closes() {
     for length in [-1i32, 0, 7, 1001, i32::MAX, i32::MIN] {
         let options = Options {
             request_bytes_max: 1000,
+            memory_bytes: 4000,
             ..Options::default()
         };
-        let setup = Setup::with(options, 1000);
+        let setup = Setup::with(options);
         let client = setup.rt.dial();
         client.send(&length.to_be_bytes());
         assert!(client.is_closed(), "{length}");
-        assert_eq!(setup.memory.free(), 1000);
+        assert_eq!(setup.door.free_frame_bytes(), 3000);
     }
 }
 
 #[test]
 fn a_large_frame_waits_for_memory_and_gives_it_back() {
     let options = Options {
-        request_bytes_max: 100_000,
+        request_bytes_max: 60_000,
+        memory_bytes: 133_336,
         ..Options::default()
     };
-    let setup = Setup::with(options, 100_000);
+    let setup = Setup::with(options);
     let (first, second) = (setup.rt.dial(), setup.rt.dial());
-    let name = format!("w{}", "1".repeat(60_000));
+    let name = format!("w{}", "1".repeat(59_999));
     send(&first, &[&name]);
-    assert_eq!(setup.memory.free(), 100_000 - 60_001);
+    assert_eq!(setup.door.free_frame_bytes(), 100_002 - 60_000);
     let large = "a".repeat(50_000);
     send(&second, &[&large]);
     assert_eq!(setup.started(), [name.clone()]);
@@ -257,7 +252,7 @@ fn a_large_frame_waits_for_memory_and_gives_it_back() {
     received(&third, "b;");
     setup.answer(&name);
     received(&second, &format!("{large};"));
-    assert_eq!(setup.memory.free(), 100_000);
+    assert_eq!(setup.door.free_frame_bytes(), 100_002);
 }
 
 #[test]
@@ -265,7 +260,7 @@ fn a_frame_that_does_not_arrive_frees_its_memory() {
     let setup = Setup::new();
     let client = setup.rt.dial();
     client.send(&(100_000u32).to_be_bytes());
-    assert_eq!(setup.memory.free(), (200 << 20) - 100_000);
+    assert_eq!(setup.door.free_frame_bytes(), (192 << 20) - 100_000);
     for _ in 0..28 {
         setup.rt.advance(SECOND);
         client.send(b"a");
@@ -273,7 +268,7 @@ fn a_frame_that_does_not_arrive_frees_its_memory() {
     assert!(!client.is_closed());
     setup.rt.advance(5 * SECOND);
     assert!(client.is_closed());
-    assert_eq!(setup.memory.free(), 200 << 20);
+    assert_eq!(setup.door.free_frame_bytes(), 192 << 20);
     // Not even a length.
     let client = setup.rt.dial();
     client.send(&[0, 0]);
@@ -372,7 +367,7 @@ fn connections_above_the_cap_are_closed() {
         connections_max: 1,
         ..Options::default()
     };
-    let setup = Setup::with(options, 200 << 20);
+    let setup = Setup::with(options);
     let first = setup.rt.dial();
     assert!(setup.rt.dial().is_closed());
     assert!(!first.is_closed());

@@ -5,14 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use corelog_broker::Broker;
 use corelog_rt::{Credits, Gate, Listener, Notify, Runtime, Shared, Stream};
 use futures_lite::future::or;
 
+use super::api::Requests;
 use super::connection::Connection;
+use super::context::Context;
 use super::frames::Frames;
 use super::lane::{End, Lane};
 use super::options::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, Options, SWEEP_EVERY};
 use super::service::Service;
+use super::sessions::Sessions;
 
 /// What the door has done on this core, for metrics.
 #[derive(Clone, Copy, Default, Debug)]
@@ -57,7 +61,8 @@ struct Inner<R: Runtime> {
     rt: R,
     options: Options,
     address: SocketAddr,
-    memory: Credits,
+    /// Memory for frames.
+    frames: Credits,
     services: Services,
     /// Bounded by `connections_max`.
     open: Shared<BTreeMap<u64, (Lane, R::Stream)>>,
@@ -69,28 +74,44 @@ struct Inner<R: Runtime> {
 }
 
 impl<R: Runtime> Door<R> {
-    /// Listens and starts to accept. `memory` is the core's pool, from which frames and responses
-    /// are taken.
+    /// Listens and starts to serve the broker's core.
     ///
     /// # Errors
     /// What listening says.
     ///
     /// # Panics
-    /// If the pool cannot hold one frame of the largest size.
+    /// If three quarters of the memory cannot hold one frame of the largest size.
+    pub async fn open(
+        broker: Broker<R>,
+        address: SocketAddr,
+        options: Options,
+    ) -> io::Result<Self> {
+        let rt = broker.runtime().clone();
+        let context = Rc::new(Context {
+            broker,
+            sessions: Shared::new(Sessions::default()),
+            work: Credits::new(options.work_bytes()),
+            request_bytes_max: options.request_bytes_max,
+        });
+        let services: Services =
+            Box::new(move |peer| Box::new(Requests::new(Rc::clone(&context), peer)));
+        Self::listen(rt, address, options, services).await
+    }
+
     pub(super) async fn listen(
         rt: R,
         address: SocketAddr,
         options: Options,
-        memory: Credits,
         services: Services,
     ) -> io::Result<Self> {
-        assert!(memory.total() >= u64::from(options.request_bytes_max));
+        let frames = Credits::new(options.frame_bytes());
+        assert!(frames.total() >= u64::from(options.request_bytes_max));
         let listener = rt.listen(address).await?;
         let door = Self(Rc::new(Inner {
             address: listener.local_addr()?,
             rt,
             options,
-            memory,
+            frames,
             services,
             open: Shared::new(BTreeMap::new()),
             counters: Shared::new(Counters::default()),
@@ -112,6 +133,11 @@ impl<R: Runtime> Door<R> {
     /// Where it listens; the port that was given if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// Bytes of the frames' memory that nobody holds, for metrics.
+    pub fn free_frame_bytes(&self) -> u64 {
+        self.0.frames.free()
     }
 
     pub fn counters(&self) -> Counters {
@@ -172,7 +198,7 @@ impl<R: Runtime> Inner<R> {
         let frames = Frames::new(
             stream.clone(),
             lane.clone(),
-            self.memory.clone(),
+            self.frames.clone(),
             self.options.request_bytes_max,
         );
         let connection = Connection {

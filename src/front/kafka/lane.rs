@@ -148,7 +148,7 @@ impl Lane {
     }
 
     /// What is overdue at `now`, if anything.
-    pub(super) fn sweep(&self, now: Monotonic, idle_max: Duration) -> Option<Overdue> {
+    pub(super) fn sweep(&self, now: Monotonic, idle_max: Option<Duration>) -> Option<Overdue> {
         self.0.with(|state| {
             state.clock.now = now;
             let passed = |due: Option<Monotonic>| due.is_some_and(|due| due <= now);
@@ -158,8 +158,9 @@ impl Lane {
             if passed(state.clock.send_due) {
                 return Some(Overdue::Send);
             }
-            let idle = state.in_flight() == 0 && now.since(state.clock.active) >= idle_max;
-            idle.then_some(Overdue::Idle)
+            let idle = now.since(state.clock.active);
+            let is_idle = state.in_flight() == 0 && idle_max.is_some_and(|max| idle >= max);
+            is_idle.then_some(Overdue::Idle)
         })
     }
 

@@ -4,12 +4,18 @@
 //! and the translation of requests, answers and errors. It decides nothing about records: a
 //! handler decodes, asks the broker and encodes.
 
+mod api;
+mod call;
 mod connection;
+mod context;
 mod door;
+mod error;
 mod frames;
+mod handlers;
 mod lane;
 mod options;
 mod service;
+mod sessions;
 
 #[cfg(test)]
 mod connection_test;

@@ -35,12 +35,16 @@ pub(super) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 pub(super) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The door's settings on one core.
+///
+/// Memory is a sum: 64 KiB a connection, and `memory_bytes` for all else that the door holds.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `socket.request.max.bytes`: a frame above it closes the connection.
     pub request_bytes_max: u32,
-    /// `connections.max.idle.ms`.
-    pub idle_max: Duration,
+    /// `connections.max.idle.ms`; none keeps idle connections.
+    pub idle_max: Option<Duration>,
+    /// The core's pool: three quarters for frames, the rest for decoding and responses.
+    pub memory_bytes: u64,
     /// Connections of this core; those above it are closed at once.
     pub connections_max: u32,
 }
@@ -49,8 +53,21 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             request_bytes_max: 100 << 20,
-            idle_max: Duration::from_secs(600),
+            idle_max: Some(Duration::from_secs(600)),
+            memory_bytes: 256 << 20,
             connections_max: 16_384,
         }
+    }
+}
+
+impl Options {
+    /// For frames, from their first byte until they are answered.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        self.memory_bytes / 4 * 3
+    }
+
+    /// For decoding, and for responses until they are sent.
+    pub(super) fn work_bytes(&self) -> u64 {
+        self.memory_bytes - self.frame_bytes()
     }
 }

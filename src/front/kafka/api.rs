@@ -1,0 +1,165 @@
+//! The table of what this door serves, and the way from a frame to its handler.
+
+use std::future::ready;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::time::Duration;
+
+use corelog_rt::Runtime;
+use corelog_wire::kafka::{ApiKey, ApiVersion, ApiVersionsResponse, Encoder, ErrorCode};
+
+use super::call::{Call, Head};
+use super::context::Context;
+use super::handlers;
+use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
+
+/// One API.
+pub(super) struct Api<R: Runtime> {
+    pub(super) key: ApiKey,
+    /// Versions served.
+    pub(super) versions: RangeInclusive<i16>,
+    /// Memory that the handler takes beyond the frame.
+    pub(super) estimate: Estimate,
+    pub(super) start: fn(Call<R>) -> Task<Started>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Estimate {
+    /// So many times the frame's length.
+    Frames(u64),
+    /// The frame's length, and what the whole metadata takes.
+    Image,
+    /// The handler takes what it needs once it knows what is asked, and nothing before.
+    Handler,
+}
+
+/// A handler that answers when it is done.
+macro_rules! whole {
+    ($handler:path) => {
+        |call| {
+            Box::pin(async move {
+                let credit = call.admit().await;
+                Started::Done(match $handler(&call).await {
+                    Ok(reply) => reply.holding(credit),
+                    Err(malformed) => call.refuse(&malformed),
+                })
+            })
+        }
+    };
+}
+
+macro_rules! table {
+    ($($key:ident $versions:expr, $estimate:expr, $start:expr;)*) => {
+        &[$(Api {
+            key: ApiKey::$key,
+            versions: $versions,
+            estimate: $estimate,
+            start: $start,
+        },)*]
+    };
+}
+
+impl<R: Runtime> Api<R> {
+    /// Sorted by key.
+    pub(super) const TABLE: &'static [Api<R>] = table! {
+        Produce 3..=13, Estimate::Frames(0), handlers::produce::start;
+        Fetch 4..=18, Estimate::Frames(4), handlers::fetch::start;
+        Metadata 0..=13, Estimate::Image, whole!(handlers::metadata::handle);
+        ApiVersions 0..=4, Estimate::Frames(1), whole!(handlers::api_versions::handle);
+    };
+
+    pub(super) fn of(key: i16, version: i16) -> Option<&'static Api<R>> {
+        let place = Self::TABLE.binary_search_by_key(&key, |api| api.key.number());
+        let api = Self::TABLE.get(place.ok()?)?;
+        api.versions.contains(&version).then_some(api)
+    }
+}
+
+/// What ApiVersions lists: exactly what is served, but for Produce, which is told from 0. Older
+/// librdkafka concludes from that which codecs there are; frames of versions 0 to 2 are refused.
+pub(super) fn advertised<R: Runtime>() -> Vec<ApiVersion> {
+    let row = |api: &Api<R>| ApiVersion {
+        api_key: api.key.number(),
+        min_version: match api.key {
+            ApiKey::Produce => 0,
+            _ => *api.versions.start(),
+        },
+        max_version: *api.versions.end(),
+    };
+    Api::<R>::TABLE.iter().map(row).collect()
+}
+
+/// What one connection's requests are given to.
+pub(super) struct Requests<R: Runtime> {
+    context: Rc<Context<R>>,
+    peer: SocketAddr,
+}
+
+impl<R: Runtime> Requests<R> {
+    pub(super) fn new(context: Rc<Context<R>>, peer: SocketAddr) -> Self {
+        Self { context, peer }
+    }
+
+    fn refuse(&self, head: Option<Head>) -> Reply {
+        match head {
+            Some(head) if head.key == ApiKey::ApiVersions.number() => unsupported(head),
+            Some(head) => {
+                let (key, version) = (head.key, head.version);
+                tracing::warn!(peer = %self.peer, key, version, "an API that is not served: closed");
+                Reply::Close
+            }
+            None => {
+                tracing::warn!(peer = %self.peer, "a request without a header: closed");
+                Reply::Close
+            }
+        }
+    }
+}
+
+/// The answer to ApiVersions at a version that is not served: at version 0, with the range that
+/// is. Clients try again with it (KIP-511).
+fn unsupported(head: Head) -> Reply {
+    let versions = ApiKey::ApiVersions.versions();
+    let own = [ApiVersion {
+        api_key: ApiKey::ApiVersions.number(),
+        min_version: *versions.start(),
+        max_version: *versions.end(),
+    }];
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys: own[..].into(),
+        ..Default::default()
+    };
+    let mut encoder = Encoder::response(ApiKey::ApiVersions, 0, head.correlation_id);
+    response.encode(0, &mut encoder);
+    match encoder.finish() {
+        Ok(parts) => Reply::Send(Response {
+            parts,
+            credit: None,
+            throttle: Duration::ZERO,
+        }),
+        Err(_) => Reply::Close,
+    }
+}
+
+impl<R: Runtime> Service for Requests<R> {
+    fn order(&self, frame: &[u8]) -> Order {
+        match frame.first_chunk() {
+            Some(key) if i16::from_be_bytes(*key) == ApiKey::Produce.number() => Order::Overlaps,
+            _ => Order::Alone,
+        }
+    }
+
+    fn start(&self, frame: Frame) -> Task<Started> {
+        let head = Head::of(&frame.bytes).ok();
+        let served = head.and_then(|head| Some((head, Api::of(head.key, head.version)?)));
+        match served {
+            Some((head, api)) => {
+                let context = Rc::clone(&self.context);
+                (api.start)(Call::new(context, self.peer, api, head, frame))
+            }
+            None => Box::pin(ready(Started::Done(self.refuse(head)))),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a topic asks of a batch before it is submitted.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use corelog_base::{PartitionIndex, TimestampMs, TopicId};
+use corelog_broker::PartitionKey;
+use corelog_cluster::{Compression, TopicSettings, is_internal};
+use corelog_record::{BatchHeader, Codec, Kind, Policy, recompress, validate};
+use corelog_rt::Runtime;
+use corelog_wire::kafka::{Array, BatchIndexAndErrorMessage, ErrorCode};
+
+use super::super::call::Fault;
+use super::super::context::Context;
+use super::super::error::batch_code;
+
+/// From this version on, a client that can read zstd may send it.
+const ZSTD_VERSION_MIN: i16 = 7;
+
+/// Why a partition's batch is not submitted.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) fault: Fault,
+    /// The record at fault, counted from 0.
+    record: Option<i32>,
+}
+
+impl Refusal {
+    pub(super) fn record_errors(&self) -> Array<'_, BatchIndexAndErrorMessage<'_>> {
+        let error = self.record.map(|record| BatchIndexAndErrorMessage {
+            batch_index: record,
+            batch_index_error_message: self.fault.message.as_deref(),
+        });
+        error.into_iter().collect()
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            record: None,
+        }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Fault::from(code).into()
+    }
+}
+
+impl From<corelog_record::Error> for Refusal {
+    fn from(error: corelog_record::Error) -> Self {
+        Self {
+            fault: Fault::new(batch_code(error.kind), error.to_string()),
+            record: error.record.and_then(|record| i32::try_from(record).ok()),
+        }
+    }
+}
+
+/// A batch that may be submitted.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) key: PartitionKey,
+    pub(super) header: BatchHeader,
+    pub(super) recompressed: Option<BytesMut>,
+}
+
+/// Of one topic, for one request.
+pub(super) struct Rules {
+    topic: TopicId,
+    version: i16,
+    batch_bytes_max: usize,
+    policy: Policy,
+    /// Store with this codec, whatever is sent.
+    codec: Option<Codec>,
+}
+
+impl Rules {
+    /// The rules of a topic by name, or from version 13 on by id.
+    pub(super) fn of<R: Runtime>(
+        context: &Context<R>,
+        name: &str,
+        id: TopicId,
+        version: i16,
+    ) -> Result<Rules, Refusal> {
+        let now = context.broker.runtime().wall();
+        let cap = context.request_bytes_max as usize;
+        context.broker.image(|image| {
+            let topic = match version {
+                13.. => image.topic(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+                _ => image
+                    .topic_named(name)
+                    .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
+            };
+            if is_internal(&topic.name) {
+                let why = "clients may not write to the broker's own topics";
+                return Err(Fault::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why).into());
+            }
+            Ok(Rules::new(topic.id, topic.settings(), version, now, cap))
+        })
+    }
+
+    fn new(
+        topic: TopicId,
+        settings: &TopicSettings,
+        version: i16,
+        now: TimestampMs,
+        decompressed_bytes_max: usize,
+    ) -> Rules {
+        let millis = |bound: Duration| i64::try_from(bound.as_millis()).unwrap_or(i64::MAX);
+        // A topic that stamps its own time takes any.
+        let bound = |bound: Option<Duration>| bound.filter(|_| !settings.append_time).map(millis);
+        let (before, after) = (
+            bound(settings.timestamp_before_max),
+            bound(settings.timestamp_after_max),
+        );
+        Rules {
+            topic,
+            version,
+            batch_bytes_max: settings.message_bytes_max as usize,
+            policy: Policy {
+                walk: settings.append_time,
+                keys_required: settings.cleanup.compact,
+                timestamp_min: TimestampMs(before.map_or(i64::MIN, |ms| now.0.saturating_sub(ms))),
+                timestamp_max: TimestampMs(after.map_or(i64::MAX, |ms| now.0.saturating_add(ms))),
+                decompressed_bytes_max,
+            },
+            codec: match settings.compression {
+                Compression::Producer => None,
+                Compression::Uncompressed => Some(Codec::None),
+                Compression::Gzip => Some(Codec::Gzip),
+                Compression::Snappy => Some(Codec::Snappy),
+                Compression::Lz4 => Some(Codec::Lz4),
+                Compression::Zstd => Some(Codec::Zstd),
+            },
+        }
+    }
+
+    /// Checks what was sent for one partition: exactly one good batch of format 2.
+    pub(super) fn check(&self, partition: i32, bytes: &[u8]) -> Result<Checked, Refusal> {
+        check_shape(bytes)?;
+        if bytes.len() > self.batch_bytes_max {
+            let why = format!(
+                "the batch has {} bytes, and max.message.bytes is {}",
+                bytes.len(),
+                self.batch_bytes_max
+            );
+            return Err(Fault::new(ErrorCode::MESSAGE_TOO_LARGE, why).into());
+        }
+        let header = validate(bytes, &self.policy)?;
+        let codec = header.attributes.codec()?;
+        if codec == Codec::Zstd && self.version < ZSTD_VERSION_MIN {
+            let why = "zstd needs Produce version 7 or later";
+            return Err(Fault::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why).into());
+        }
+        if header.attributes.is_transactional() {
+            let why = "this broker has no transactions";
+            return Err(Fault::new(ErrorCode::INVALID_TXN_STATE, why).into());
+        }
+        let mut checked = Checked {
+            key: PartitionKey {
+                topic: self.topic,
+                partition: PartitionIndex(partition),
+            },
+            header,
+            recompressed: None,
+        };
+        if let Some(wanted) = self.codec.filter(|wanted| *wanted != codec) {
+            let batch = recompress(bytes, wanted, self.policy.decompressed_bytes_max)?;
+            checked.header = BatchHeader::parse(&batch)?;
+            checked.recompressed = Some(batch);
+        }
+        Ok(checked)
+    }
+}
+
+/// Tells what is no single batch of format 2 (87) from what is one and damaged (2).
+fn check_shape(bytes: &[u8]) -> Result<(), Refusal> {
+    /// Where formats 0, 1 and 2 have their number.
+    const MAGIC_AT: usize = 16;
+    let refuse = |why: &str| Err(Fault::new(ErrorCode::INVALID_RECORD, why).into());
+    if bytes.is_empty() {
+        return refuse("a partition needs exactly one batch, and there is none");
+    }
+    if bytes.get(MAGIC_AT).is_some_and(|magic| *magic < 2) {
+        return refuse("batches of format 0 and 1 are not taken");
+    }
+    if let Ok(first) = BatchHeader::parse(bytes) {
+        let rest = bytes.get(first.batch_bytes as usize..).unwrap_or_default();
+        if BatchHeader::parse(rest).is_ok() {
+            return refuse("a partition needs exactly one batch, and there are more");
+        }
+        if let Err(error) = first.attributes.codec() {
+            debug_assert_eq!(error.kind, Kind::Codec);
+            let why = error.to_string();
+            return Err(Fault::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why).into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "batch_test.rs"]
+mod tests;

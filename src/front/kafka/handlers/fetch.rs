@@ -1,0 +1,315 @@
+//! Fetch: what changed in the partitions of a session, or all that was asked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelog_base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use corelog_broker::{Error, FetchPart, FetchRequest, Fetched, Outcomes, PartitionKey};
+use corelog_record::{Codec, batches};
+use corelog_rt::{Credit, Credits, Runtime};
+use corelog_wire::kafka::{
+    self, Array, ErrorCode, FetchResponse, FetchableTopicResponse, PartitionData, Records,
+};
+
+use super::super::call::{Call, Malformed};
+use super::super::context::Context;
+use super::super::error::{code, session_code};
+use super::super::service::{Reply, Started, Task};
+use super::super::sessions::{Asked, Key, Plan, Told, TopicRef, Wanted};
+use super::produce::current_leader;
+
+/// The most that one response carries, whatever the client permits; less where memory is short.
+const RESPONSE_BYTES_MAX: u64 = 8 << 20;
+/// What a long poll may read when it wakes.
+const WOKEN_BYTES_MAX: u64 = 1 << 20;
+/// What every response may carry without asking the pool: the connection's own.
+const OWN_BYTES: u64 = 64 << 10;
+/// From these versions on: topics by id, zstd.
+const IDS_VERSION_MIN: i16 = 13;
+const ZSTD_VERSION_MIN: i16 = 10;
+/// Kafka's number of the isolation level.
+const READ_UNCOMMITTED: i8 = 0;
+/// A long poll waits at most this, so that nothing is held for hours by a client's mistake.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
+    Box::pin(async move {
+        let credit = call.admit().await;
+        let reply = handle(&call).await;
+        drop(credit);
+        Started::Done(reply.unwrap_or_else(|malformed| call.refuse(&malformed)))
+    })
+}
+
+async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
+    let request = kafka::FetchRequest::decode(call.version, call.body())?;
+    let context = &call.context;
+    let rt = context.broker.runtime();
+    let (now, random) = (rt.now(), rt.random());
+    let asked = asked(&request, call.version);
+    let plan = match context.sessions.with(|s| s.plan(asked, now, random)) {
+        Ok(plan) => plan,
+        Err(error) => {
+            return Ok(call.reply(&FetchResponse {
+                error_code: session_code(error),
+                ..Default::default()
+            }));
+        }
+    };
+    let read = Read {
+        parts: plan
+            .parts
+            .iter()
+            .map(|(key, wanted)| part(context, key, wanted))
+            .collect(),
+        wait_max: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+        bytes_min: u64::try_from(request.min_bytes).unwrap_or(0),
+        bytes_max: u64::try_from(request.max_bytes).unwrap_or(0),
+    };
+    let (outcomes, credit) = read.run(context).await;
+    let reply = answer(call, &plan, &outcomes, request.isolation_level);
+    Ok(match credit {
+        Some(credit) => reply.holding(credit),
+        None => reply,
+    })
+}
+
+fn asked(request: &kafka::FetchRequest<'_>, version: i16) -> Asked {
+    let topic_ref = |name: &str, id| match version {
+        IDS_VERSION_MIN.. => TopicRef::Id(id),
+        _ => TopicRef::Name(name.into()),
+    };
+    let mut wanted = Vec::new();
+    for topic in request.topics.iter() {
+        let topic_ref = topic_ref(topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.iter().map(|partition| {
+            let key = Key {
+                topic: topic_ref.clone(),
+                partition: PartitionIndex(partition.partition),
+            };
+            (key, want(&partition))
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data.iter() {
+        let topic_ref = topic_ref(topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.iter().map(|partition| Key {
+            topic: topic_ref.clone(),
+            partition: PartitionIndex(partition),
+        }));
+    }
+    Asked {
+        id: request.session_id,
+        epoch: request.session_epoch,
+        wanted,
+        forgotten,
+    }
+}
+
+fn want(partition: &kafka::FetchPartition) -> Wanted {
+    let epoch = partition.current_leader_epoch;
+    Wanted {
+        offset: Offset(partition.fetch_offset),
+        leader_epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
+        bytes_max: u32::try_from(partition.partition_max_bytes).unwrap_or(0),
+    }
+}
+
+/// A partition as the broker knows it.
+fn part<R: Runtime>(context: &Context<R>, key: &Key, wanted: &Wanted) -> Result<FetchPart, Error> {
+    let topic = match &key.topic {
+        TopicRef::Id(id) => *id,
+        TopicRef::Name(name) => context
+            .broker
+            .image(|image| image.topic_named(name).map(|topic| topic.id))
+            .ok_or(Error::UnknownPartition)?,
+    };
+    Ok(FetchPart {
+        key: PartitionKey {
+            topic,
+            partition: key.partition,
+        },
+        offset: wanted.offset,
+        leader_epoch: wanted.leader_epoch,
+        bytes_max: u64::from(wanted.bytes_max),
+    })
+}
+
+struct Read {
+    parts: Vec<Result<FetchPart, Error>>,
+    wait_max: Duration,
+    bytes_min: u64,
+    bytes_max: u64,
+}
+
+impl Read {
+    /// Reads what is there; if that is too little, waits for more. Memory for a large response is
+    /// held only while one is read: a poll that waits holds what it may read when it wakes.
+    async fn run<R: Runtime>(&self, context: &Context<R>) -> (Outcomes<Fetched>, Option<Credit>) {
+        let allowance = Allowance::take(&context.work, self.bytes_max.min(RESPONSE_BYTES_MAX));
+        let found = self.read(context, Duration::ZERO, &allowance).await;
+        let bytes: u64 = found.iter().flatten().map(Fetched::bytes).sum();
+        let is_enough = bytes >= self.bytes_min.min(allowance.bytes);
+        let is_final = self.parts.is_empty() || found.iter().any(Result::is_err);
+        if is_enough || is_final || self.wait_max.is_zero() {
+            return (found, allowance.credit);
+        }
+        drop((found, allowance));
+        let allowance = Allowance::take(&context.work, self.bytes_max.min(WOKEN_BYTES_MAX));
+        let found = self
+            .read(context, self.wait_max.min(WAIT_MAX), &allowance)
+            .await;
+        (found, allowance.credit)
+    }
+
+    async fn read<R: Runtime>(
+        &self,
+        context: &Context<R>,
+        wait_max: Duration,
+        allowance: &Allowance,
+    ) -> Outcomes<Fetched> {
+        let request = FetchRequest {
+            wait_max,
+            bytes_min: self.bytes_min.min(allowance.bytes),
+            bytes_max: allowance.bytes,
+            parts: self.parts.iter().flatten().copied().collect(),
+        };
+        let mut read = context.broker.fetch(request).await.into_iter();
+        let outcomes = self.parts.iter().map(|part| match part {
+            Ok(_) => read.next().unwrap_or(Err(Error::Stopping)),
+            Err(error) => Err(error.clone()),
+        });
+        outcomes.collect()
+    }
+}
+
+/// How much a response may carry, and the memory for it. The first batch of a response comes
+/// even if it exceeds this.
+struct Allowance {
+    bytes: u64,
+    credit: Option<Credit>,
+}
+
+impl Allowance {
+    /// As much of `wanted` as is free, never waiting: who waits here would hold up those who have
+    /// memory to give back.
+    fn take(work: &Credits, wanted: u64) -> Allowance {
+        let mut bytes = wanted;
+        while bytes > OWN_BYTES {
+            if let Some(credit) = work.try_take(bytes) {
+                return Allowance {
+                    bytes,
+                    credit: Some(credit),
+                };
+            }
+            bytes /= 2;
+        }
+        Allowance {
+            bytes: wanted.min(OWN_BYTES),
+            credit: None,
+        }
+    }
+}
+
+fn answer<R: Runtime>(
+    call: &Call<R>,
+    plan: &Plan,
+    outcomes: &[Result<Fetched, Error>],
+    isolation_level: i8,
+) -> Reply {
+    let mut topics: Vec<(&TopicRef, Vec<PartitionData<'_>>)> = Vec::new();
+    for ((key, _), outcome) in plan.parts.iter().zip(outcomes) {
+        let is_told = call.context.sessions.with(|sessions| {
+            let told = outcome.as_ref().ok().map(|fetched| Told {
+                high_watermark: fetched.high_watermark,
+                log_start: fetched.log_start,
+            });
+            let has_records = outcome
+                .as_ref()
+                .is_ok_and(|fetched| !fetched.batches.is_empty());
+            sessions.tell(plan.membership, key, told, has_records)
+        });
+        if !is_told {
+            continue;
+        }
+        let data = partition(key.partition, outcome, call.version, isolation_level);
+        match topics.last_mut() {
+            Some((topic, partitions)) if **topic == key.topic => partitions.push(data),
+            _ => topics.push((&key.topic, vec![data])),
+        }
+    }
+    let moved = outcomes.iter().filter_map(|outcome| match outcome {
+        Err(Error::NotLeader { leader, .. }) => *leader,
+        _ => None,
+    });
+    let endpoints = call.context.endpoints_of(moved);
+    let responses = topics.into_iter().map(|(topic, partitions)| {
+        let (topic, topic_id) = match topic {
+            TopicRef::Id(id) => ("", *id),
+            TopicRef::Name(name) => (&**name, TopicId::ZERO),
+        };
+        FetchableTopicResponse {
+            topic,
+            topic_id,
+            partitions: partitions.into(),
+        }
+    });
+    call.reply(&FetchResponse {
+        session_id: plan.membership.id(),
+        responses: responses.collect(),
+        node_endpoints: endpoints.iter().map(|e| e.to_wire()).collect(),
+        ..Default::default()
+    })
+}
+
+fn partition<'a>(
+    index: PartitionIndex,
+    outcome: &Result<Fetched, Error>,
+    version: i16,
+    isolation_level: i8,
+) -> PartitionData<'a> {
+    // No transaction is ever aborted; read uncommitted does not even ask.
+    let aborted_transactions = match isolation_level {
+        READ_UNCOMMITTED => None,
+        _ => Some(Array::EMPTY),
+    };
+    let empty = PartitionData {
+        partition_index: index.0,
+        high_watermark: -1,
+        aborted_transactions,
+        records: Records::EMPTY,
+        ..Default::default()
+    };
+    match outcome {
+        Ok(fetched) if version < ZSTD_VERSION_MIN && has_zstd(&fetched.batches) => PartitionData {
+            error_code: ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            ..empty
+        },
+        Ok(fetched) => PartitionData {
+            high_watermark: fetched.high_watermark.0,
+            // Without transactions, all that is committed is stable.
+            last_stable_offset: fetched.high_watermark.0,
+            log_start_offset: fetched.log_start.0,
+            records: match fetched.batches.is_empty() {
+                true => Records::EMPTY,
+                false => fetched.batches.clone().into(),
+            },
+            ..empty
+        },
+        Err(error) => PartitionData {
+            error_code: code(error),
+            current_leader: current_leader(error),
+            ..empty
+        },
+    }
+}
+
+/// Clients below version 10 do not know zstd.
+fn has_zstd(parts: &[Bytes]) -> bool {
+    let is_zstd = |part: &Bytes| {
+        batches(part).any(|batch| {
+            batch.is_ok_and(|(header, _)| header.attributes.codec() == Ok(Codec::Zstd))
+        })
+    };
+    parts.iter().any(is_zstd)
+}

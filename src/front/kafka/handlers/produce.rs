@@ -1,0 +1,263 @@
+//! Produce: each batch is checked, split out of the frame without a copy, and submitted; the
+//! answer follows once all are committed or refused.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use corelog_base::TopicId;
+use corelog_broker::{
+    Acks, Error, PartitionKey, ProducePart, ProduceRequest, Produced, SubmittedProduce,
+};
+use corelog_rt::{Credit, Runtime};
+use corelog_wire::kafka::{
+    self, ErrorCode, LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse,
+    TopicProduceResponse,
+};
+
+use super::super::call::{Call, Caller, Fault, Malformed};
+use super::super::service::{Reply, Started, Task};
+use super::batch::{Refusal, Rules};
+
+/// With acks 0 and 1, which Kafka answers at the append, clients may send any timeout.
+const COMMIT_WAIT_MIN: Duration = Duration::from_secs(30);
+
+/// What a client is told of one partition.
+struct Answer {
+    index: i32,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// Its place among the parts that were submitted.
+    Submitted(usize),
+    Refused(Refusal),
+}
+
+/// What is left of a request once its batches are on their way.
+struct Pending<R: Runtime> {
+    caller: Caller<R>,
+    acks: i16,
+    topics: Vec<(String, TopicId, Vec<Answer>)>,
+}
+
+pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
+    Box::pin(async move {
+        match submit(call).await {
+            Ok((pending, submitted, credit)) => Started::Later(Box::pin(async move {
+                let outcomes = submitted.outcomes().await;
+                let reply = pending.reply(&outcomes);
+                drop(credit);
+                reply
+            })),
+            Err(reply) => Started::Done(reply),
+        }
+    })
+}
+
+/// Decodes, checks and submits. When this returns, the batches have their place in the order.
+async fn submit<R: Runtime>(
+    call: Call<R>,
+) -> Result<(Pending<R>, SubmittedProduce<R>, Credit), Reply> {
+    let plan = match Plan::of(&call) {
+        Ok(plan) => plan,
+        Err(malformed) => return Err(call.refuse(&malformed)),
+    };
+    let (caller, body, credit) = call.take_body();
+    let request = ProduceRequest {
+        acks: match plan.acks {
+            -1 => Acks::InSync,
+            _ => Acks::Commit,
+        },
+        timeout: match plan.acks {
+            -1 => plan.timeout,
+            _ => plan.timeout.max(COMMIT_WAIT_MIN),
+        },
+        parts: split(body, plan.accepted),
+    };
+    let submitted = caller.context.broker.submit_produce(request).await;
+    let pending = Pending {
+        caller,
+        acks: plan.acks,
+        topics: plan.topics,
+    };
+    Ok((pending, submitted, credit))
+}
+
+/// A batch that has passed, and where it stands in the body.
+struct Accepted {
+    key: PartitionKey,
+    header: corelog_record::BatchHeader,
+    range: std::ops::Range<usize>,
+    /// In place of the body's bytes, where the topic has a codec of its own.
+    recompressed: Option<BytesMut>,
+}
+
+struct Plan {
+    acks: i16,
+    timeout: Duration,
+    topics: Vec<(String, TopicId, Vec<Answer>)>,
+    /// In the order of the body.
+    accepted: Vec<Accepted>,
+}
+
+impl Plan {
+    fn of<R: Runtime>(call: &Call<R>) -> Result<Plan, Malformed> {
+        let request = kafka::ProduceRequest::decode(call.version, call.body())?;
+        let mut plan = Plan {
+            acks: request.acks,
+            timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
+            topics: Vec::new(),
+            accepted: Vec::new(),
+        };
+        let refusal = match request.acks {
+            -1..=1 if request.transactional_id.is_none() => None,
+            -1..=1 => Some(Refusal::from(Fault::new(
+                ErrorCode::INVALID_TXN_STATE,
+                "this broker has no transactions",
+            ))),
+            _ => Some(Refusal::from(ErrorCode::INVALID_REQUIRED_ACKS)),
+        };
+        for topic in request.topic_data.iter() {
+            let rules = match &refusal {
+                Some(refusal) => Err(refusal.clone()),
+                None => Rules::of(&call.context, topic.name, topic.topic_id, call.version),
+            };
+            let mut answers = Vec::new();
+            for partition in topic.partition_data.iter() {
+                let checked = rules.as_ref().map_err(Refusal::clone);
+                let checked = checked.and_then(|rules| plan.check(rules, &partition));
+                answers.push(Answer {
+                    index: partition.index,
+                    outcome: checked.map_or_else(Outcome::Refused, Outcome::Submitted),
+                });
+            }
+            plan.topics
+                .push((topic.name.to_owned(), topic.topic_id, answers));
+        }
+        Ok(plan)
+    }
+
+    /// The place of a good batch among those to submit.
+    fn check(
+        &mut self,
+        rules: &Rules,
+        partition: &kafka::PartitionProduceData<'_>,
+    ) -> Result<usize, Refusal> {
+        let none = "a partition needs exactly one batch";
+        let (Some(bytes), Some(range)) = (partition.records.bytes(), partition.records.range())
+        else {
+            return Err(Fault::new(ErrorCode::INVALID_RECORD, none).into());
+        };
+        let checked = rules.check(partition.index, bytes)?;
+        self.accepted.push(Accepted {
+            key: checked.key,
+            header: checked.header,
+            range,
+            recompressed: checked.recompressed,
+        });
+        Ok(self.accepted.len() - 1)
+    }
+}
+
+/// Takes the batches out of the body, from the last to the first, without a copy.
+fn split(mut body: BytesMut, accepted: Vec<Accepted>) -> Vec<ProducePart> {
+    let mut parts: Vec<ProducePart> = accepted
+        .into_iter()
+        .rev()
+        .map(|accepted| {
+            body.truncate(accepted.range.end);
+            let own = body.split_off(accepted.range.start);
+            ProducePart {
+                key: accepted.key,
+                header: accepted.header,
+                batch: accepted.recompressed.unwrap_or(own),
+            }
+        })
+        .collect();
+    parts.reverse();
+    parts
+}
+
+impl<R: Runtime> Pending<R> {
+    fn reply(&self, outcomes: &[Result<Produced, Error>]) -> Reply {
+        if self.acks == 0 {
+            // The client hears of an error only by losing the connection.
+            return match self.failure(outcomes) {
+                None => Reply::Silence,
+                Some(code) => {
+                    tracing::debug!(peer = %self.caller.peer, %code, "a Produce with acks=0 failed: closed");
+                    Reply::Close
+                }
+            };
+        }
+        let moved = outcomes.iter().filter_map(|outcome| match outcome {
+            Err(Error::NotLeader { leader, .. }) => *leader,
+            _ => None,
+        });
+        let endpoints = self.caller.context.endpoints_of(moved);
+        let topics = self
+            .topics
+            .iter()
+            .map(|(name, topic_id, answers)| TopicProduceResponse {
+                name,
+                topic_id: *topic_id,
+                partition_responses: answers.iter().map(|a| partition(a, outcomes)).collect(),
+            });
+        self.caller.reply(&ProduceResponse {
+            responses: topics.collect(),
+            node_endpoints: endpoints.iter().map(|e| e.to_wire()).collect(),
+            ..Default::default()
+        })
+    }
+
+    /// The first error, if there is one.
+    fn failure(&self, outcomes: &[Result<Produced, Error>]) -> Option<ErrorCode> {
+        let answers = self.topics.iter().flat_map(|(_, _, answers)| answers);
+        let mut codes = answers.map(|answer| partition(answer, outcomes).error_code);
+        codes.find(|code| !code.is_none())
+    }
+}
+
+fn partition<'a>(
+    answer: &'a Answer,
+    outcomes: &'a [Result<Produced, Error>],
+) -> PartitionProduceResponse<'a> {
+    let failed = PartitionProduceResponse {
+        index: answer.index,
+        base_offset: -1,
+        ..Default::default()
+    };
+    let outcome = match &answer.outcome {
+        Outcome::Refused(refusal) => Err(refusal),
+        Outcome::Submitted(place) => Ok(&outcomes[*place]),
+    };
+    match outcome {
+        Ok(Ok(produced)) => PartitionProduceResponse {
+            base_offset: produced.base.0,
+            log_append_time_ms: produced.append_time.0,
+            log_start_offset: produced.log_start.0,
+            ..failed
+        },
+        Ok(Err(error)) => PartitionProduceResponse {
+            error_code: super::super::error::code(error),
+            current_leader: current_leader(error),
+            ..failed
+        },
+        Err(refusal) => PartitionProduceResponse {
+            error_code: refusal.fault.code,
+            error_message: refusal.fault.message.as_deref(),
+            record_errors: refusal.record_errors(),
+            ..failed
+        },
+    }
+}
+
+pub(super) fn current_leader(error: &Error) -> LeaderIdAndEpoch {
+    match error {
+        Error::NotLeader { leader, epoch } => LeaderIdAndEpoch {
+            leader_id: leader.map_or(-1, |node| node.0),
+            leader_epoch: epoch.0,
+        },
+        _ => LeaderIdAndEpoch::default(),
+    }
+}
