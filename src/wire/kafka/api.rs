@@ -10,8 +10,23 @@ macro_rules! with_apis {
         $callback! {
             Produce = 0, 3..=13, flexible 9, ProduceRequest<'a>, ProduceResponse<'a>;
             Fetch = 1, 4..=18, flexible 12, FetchRequest<'a>, FetchResponse<'a>;
+            ListOffsets = 2, 1..=11, flexible 6, ListOffsetsRequest<'a>, ListOffsetsResponse<'a>;
             Metadata = 3, 0..=13, flexible 9, MetadataRequest<'a>, MetadataResponse<'a>;
+            FindCoordinator = 10, 0..=6, flexible 3, FindCoordinatorRequest<'a>, FindCoordinatorResponse<'a>;
             ApiVersions = 18, 0..=4, flexible 3, ApiVersionsRequest<'a>, ApiVersionsResponse<'a>;
+            CreateTopics = 19, 2..=7, flexible 5, CreateTopicsRequest<'a>, CreateTopicsResponse<'a>;
+            DeleteTopics = 20, 1..=6, flexible 4, DeleteTopicsRequest<'a>, DeleteTopicsResponse<'a>;
+            DeleteRecords = 21, 0..=2, flexible 2, DeleteRecordsRequest<'a>, DeleteRecordsResponse<'a>;
+            InitProducerId = 22, 0..=5, flexible 2, InitProducerIdRequest<'a>, InitProducerIdResponse;
+            OffsetForLeaderEpoch = 23, 2..=4, flexible 4, OffsetForLeaderEpochRequest<'a>, OffsetForLeaderEpochResponse<'a>;
+            DescribeConfigs = 32, 1..=4, flexible 4, DescribeConfigsRequest<'a>, DescribeConfigsResponse<'a>;
+            AlterConfigs = 33, 0..=2, flexible 2, AlterConfigsRequest<'a>, AlterConfigsResponse<'a>;
+            DescribeLogDirs = 35, 1..=4, flexible 2, DescribeLogDirsRequest<'a>, DescribeLogDirsResponse<'a>;
+            CreatePartitions = 37, 0..=3, flexible 2, CreatePartitionsRequest<'a>, CreatePartitionsResponse<'a>;
+            IncrementalAlterConfigs = 44, 0..=1, flexible 1, IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
+            DescribeCluster = 60, 0..=2, flexible 0, DescribeClusterRequest, DescribeClusterResponse<'a>;
+            DescribeProducers = 61, 0..=0, flexible 0, DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
+            DescribeTopicPartitions = 75, 0..=0, flexible 0, DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
         }
     };
 }

@@ -89,13 +89,13 @@ message! {
         /// Some clients want [`Records::EMPTY`] where there is nothing, as Kafka sends it.
         records: Records<'a> [0..],
         @tagged {
-            0: diverging_epoch: EpochEndOffset [12..],
+            0: diverging_epoch: DivergingEpoch [12..],
             1: current_leader: LeaderIdAndEpoch [12..],
             2: snapshot_id: SnapshotId [12..],
         }
     }
 
-    EpochEndOffset {
+    DivergingEpoch {
         epoch: i32 [12..] = -1,
         end_offset: i64 [12..] = -1,
     }
