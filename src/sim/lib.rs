@@ -38,9 +38,11 @@
 //! **Clocks**: the monotonic clock of all hosts is one; wall clocks can be set apart.
 //! **Pauses**: a core, or a whole host, stands still for a while ([`Host::pause`]).
 
+pub mod checker;
 mod disk;
 mod executor;
 mod file;
+pub mod history;
 mod host;
 mod links;
 mod listener;
@@ -50,6 +52,8 @@ mod stream;
 mod time;
 mod world;
 
+#[cfg(test)]
+mod checker_test;
 #[cfg(test)]
 mod conformance_test;
 #[cfg(test)]

@@ -106,8 +106,9 @@ pub(crate) struct Core {
 
 impl Core {
     fn is_ready(&self, now: Monotonic) -> bool {
-        let work = !(self.round.is_empty() && self.next.is_empty())
-            || !(self.yields.is_empty() && self.yields_due.is_empty());
+        let tasks = self.round.len() + self.next.len();
+        let yields = self.yields.len() + self.yields_due.len();
+        let work = tasks + yields > 0;
         work && self.stalled_until <= now
     }
 }
