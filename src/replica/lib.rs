@@ -4,7 +4,12 @@
 //! leaves this room. One call into a group's engine that panics quarantines that group alone.
 
 mod engine;
+mod fetch;
+mod guard;
 mod message;
+#[cfg(test)]
+mod message_test;
+mod ready;
 mod replicas;
 #[cfg(test)]
 mod replicas_test;
@@ -12,5 +17,6 @@ mod replicas_test;
 mod simulation_test;
 mod store;
 
+pub use guard::in_engine;
 pub use message::{MessageError, PeerMessage};
-pub use replicas::{In, Out, Replicas, Restored, Role, Spec};
+pub use replicas::{In, Limits, Out, Replicas, Restored, Role, Spec};

@@ -1,7 +1,6 @@
 //! All groups of one core.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use corelog_base::{
 
 use crate::PeerMessage;
 use crate::engine::Engine;
+use crate::guard::guarded;
 
 /// Who a replica is, and with whom it agrees.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +53,8 @@ pub enum In {
     Tick,
     /// From another broker. An unknown group is ignored.
     Peer(PeerMessage),
+    /// # Panics
+    /// If the group is here already.
     Create {
         spec: Spec,
         restored: Restored,
@@ -130,7 +132,8 @@ pub enum Out {
     Ready {
         group: GroupId,
     },
-    /// The proposal was not taken: this replica does not lead.
+    /// The proposal was not taken: this replica does not lead, or hands its leadership over. If
+    /// that comes to nothing, `Leadership` and `Ready` are said again for the same term.
     Refused {
         group: GroupId,
     },
@@ -147,9 +150,30 @@ pub enum Out {
     },
 }
 
+/// Memory of a core's groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// What all leaders of the core together keep in memory for followers that lag; behind it
+    /// followers are read for from the log. What is not committed or not durable yet is kept
+    /// beyond that: it is the log's admission that bounds it.
+    pub window_bytes_max: u64,
+    /// Of that, for one group.
+    pub group_window_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            window_bytes_max: 64 << 20,
+            group_window_bytes_max: 8 << 20,
+        }
+    }
+}
+
 /// The groups of one core.
 pub struct Replicas {
     node: NodeId,
+    limits: Limits,
     random: Random,
     groups: BTreeMap<GroupId, Engine>,
     /// Groups with more than one voter: they hear the clock.
@@ -162,11 +186,17 @@ impl Replicas {
     pub fn new(seed: u64, node: NodeId) -> Self {
         Self {
             node,
+            limits: Limits::default(),
             random: Random::new(seed),
             groups: BTreeMap::new(),
             ticking: BTreeSet::new(),
             touched: BTreeSet::new(),
         }
+    }
+
+    /// From the next flush on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     pub fn node(&self) -> NodeId {
@@ -225,18 +255,21 @@ impl Replicas {
                 engine.fetched(from, entries);
                 Ok(())
             }),
-            In::Compact { group, start } => self.call(group, out, |engine, _| {
-                engine.compact(start);
-                Ok(())
-            }),
+            In::Compact { group, start } => {
+                self.call(group, out, |engine, _| engine.compact(start));
+            }
         }
     }
 
     /// Takes what every touched group has ready.
     pub fn flush(&mut self, _now: Monotonic, out: &mut Vec<Out>) {
+        // The window of one group: what the core may keep is shared by those with followers.
+        let sharing = self.ticking.len().max(1) as u64;
+        let share = self.limits.window_bytes_max / sharing;
+        let window = share.min(self.limits.group_window_bytes_max);
         for group in std::mem::take(&mut self.touched) {
             while self.groups.get(&group).is_some_and(Engine::has_ready) {
-                self.call(group, out, Engine::ready);
+                self.call(group, out, |engine, out| engine.ready(window, out));
             }
         }
         self.touched.clear();
@@ -250,9 +283,11 @@ impl Replicas {
 
     fn create(&mut self, spec: Spec, restored: Restored, out: &mut Vec<Out>) {
         let group = spec.group;
-        let made = catch_unwind(AssertUnwindSafe(|| Engine::new(spec, restored)));
-        let made = made.unwrap_or_else(|panic| Err(text_of(&*panic)));
-        match made {
+        assert!(
+            !self.groups.contains_key(&group),
+            "group {group} is created once: what it has voted for is not forgotten"
+        );
+        match guarded(|| Engine::new(spec, restored)) {
             Ok(mut engine) => {
                 engine.draw_timeout(&mut self.random);
                 if !engine.is_lone() {
@@ -284,13 +319,13 @@ impl Replicas {
         };
         let before = out.len();
         let random = &mut self.random;
-        let done = catch_unwind(AssertUnwindSafe(|| {
+        let done = guarded(|| {
             engine.draw_timeout(random);
             let done = work(engine, out);
             engine.draw_timeout(random);
             done
-        }));
-        if let Err(reason) = done.unwrap_or_else(|panic| Err(text_of(&*panic))) {
+        });
+        if let Err(reason) = done {
             out.truncate(before);
             self.forget(group);
             out.push(Out::Quarantined { group, reason });
@@ -298,10 +333,4 @@ impl Replicas {
         }
         self.touched.insert(group);
     }
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("the engine panicked: {}", text.unwrap_or("without a text"))
 }

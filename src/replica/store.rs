@@ -8,6 +8,8 @@ use corelog_base::{Entry, EntryKind, HardState, LogIndex, LogStart, Offset, Term
 use raft::prelude::{ConfState, Entry as RaftEntry, EntryType, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
+use crate::replicas::Restored;
+
 /// The kind byte and the base offset, for entries that are not batches.
 const CONTEXT_BYTES: usize = 9;
 /// Where a record batch v2 has its base offset and its last offset delta.
@@ -27,38 +29,49 @@ pub(crate) struct Store {
     /// window too.
     terms: Vec<(LogIndex, Term)>,
     /// Entries before the window that a follower needs: from which index, and the engine's mark.
-    wanted: RefCell<Vec<(u64, GetEntriesContext)>>,
+    wanted: RefCell<Vec<(LogIndex, GetEntriesContext)>>,
     /// Entries before the window that were read for a follower, contiguous.
     fetched: Vec<Entry>,
 }
 
 impl Store {
-    pub(crate) fn new(
-        hard_state: HardState,
-        conf_state: ConfState,
-        start: LogStart,
-        before: (LogIndex, Term, Offset),
-        entries: Vec<Entry>,
-        mut terms: Vec<(LogIndex, Term)>,
-    ) -> Self {
-        let mut next = before.0;
-        terms.retain(|(index, _)| *index <= before.0);
-        for entry in &entries {
-            assert_eq!(entry.index, next.next(), "restored entries are contiguous");
-            next = entry.index;
-            note_term(&mut terms, entry);
-        }
-        Self {
-            bytes: entries.iter().map(|e| e.data.len() as u64).sum(),
-            terms,
+    /// # Errors
+    /// If what was restored is no log: entries that do not follow each other.
+    pub(crate) fn new(conf_state: ConfState, restored: Restored) -> Result<Self, String> {
+        let before = (
+            restored.settled_index,
+            restored.settled_term,
+            restored.settled_offset,
+        );
+        let mut store = Self {
+            hard_state: restored.hard_state,
+            conf_state,
+            start: restored.start,
+            before,
+            entries: VecDeque::with_capacity(restored.entries.len()),
+            bytes: 0,
+            terms: restored.terms,
             wanted: RefCell::default(),
             fetched: Vec::new(),
-            hard_state,
-            conf_state,
-            start,
-            before,
-            entries: entries.into(),
+        };
+        store.terms.retain(|(index, _)| *index <= before.0);
+        for entry in restored.entries {
+            let follows = entry.index == store.last().0.next() && entry.term >= store.last().1;
+            if !follows || entry.base_offset != store.end() {
+                let (index, last) = (entry.index, store.last().0);
+                return Err(format!("restored entry {index} does not follow {last}"));
+            }
+            store.push(entry);
         }
+        Ok(store)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.terms.last().is_none_or(|(_, term)| *term < entry.term) {
+            self.terms.push((entry.index, entry.term));
+        }
+        self.bytes += entry.data.len() as u64;
+        self.entries.push_back(entry);
     }
 
     pub(crate) fn last(&self) -> (LogIndex, Term) {
@@ -73,8 +86,23 @@ impl Store {
         self.entries.back().map_or(self.before.2, |e| e.next_offset)
     }
 
-    pub(crate) fn set_start(&mut self, start: LogStart) {
+    /// The log begins here now. The term before it and the terms after it are kept.
+    ///
+    /// # Errors
+    /// If the log does not reach to the new start.
+    pub(crate) fn set_start(&mut self, start: LogStart) -> Result<(), String> {
+        if start.index <= self.start.index {
+            self.start.offset = self.start.offset.max(start.offset);
+            return Ok(());
+        }
+        if start.index > self.last().0.next() {
+            let last = self.last().0;
+            return Err(format!("a log start at {}, after {last}", start.index));
+        }
         self.start = start;
+        let after = self.terms.partition_point(|(i, _)| *i <= start.index);
+        self.terms.drain(..after.saturating_sub(1));
+        Ok(())
     }
 
     fn place(&self, index: u64) -> Option<usize> {
@@ -99,9 +127,7 @@ impl Store {
         let mut appended = Vec::with_capacity(raft.len());
         for entry in raft {
             let entry = from_raft(entry, self.end())?;
-            note_term(&mut self.terms, &entry);
-            self.bytes += entry.data.len() as u64;
-            self.entries.push_back(entry.clone());
+            self.push(entry.clone());
             appended.push(entry);
         }
         Ok(appended)
@@ -109,18 +135,41 @@ impl Store {
 
     /// Forgets entries up to `index`, which nobody needs any more.
     pub(crate) fn forget(&mut self, index: LogIndex) {
-        while let Some(first) = self.entries.front()
-            && first.index <= index
-        {
-            self.before = (first.index, first.term, first.next_offset);
-            self.bytes -= first.data.len() as u64;
-            self.entries.pop_front();
+        while self.entries.front().is_some_and(|e| e.index <= index) {
+            self.forget_first();
         }
     }
 
-    /// The data in the window.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Forgets entries up to `index` while the window has more than `bytes_max`: whoever needs
+    /// them reads them from the log.
+    pub(crate) fn forget_beyond(&mut self, bytes_max: u64, index: LogIndex) {
+        let may = |e: &Entry| e.index <= index;
+        while self.bytes > bytes_max && self.entries.front().is_some_and(may) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(first) = self.entries.pop_front() {
+            self.before = (first.index, first.term, first.next_offset);
+            self.bytes -= first.data.len() as u64;
+        }
+    }
+
+    /// The term of an entry that the log has, or of the one before its start.
+    pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == self.before.0 {
+            return Some(self.before.1);
+        }
+        if index.next() == self.start.index {
+            return Some(self.start.term_before);
+        }
+        if index < self.start.index || index > self.last().0 {
+            return None;
+        }
+        let after = self.terms.partition_point(|(first, _)| *first <= index);
+        let term = after.checked_sub(1).and_then(|i| self.terms.get(i));
+        term.map(|(_, term)| *term)
     }
 
     pub(crate) fn wants(&self) -> bool {
@@ -128,7 +177,7 @@ impl Store {
     }
 
     /// Reads that the engine waits for.
-    pub(crate) fn take_wanted(&mut self) -> Vec<(u64, GetEntriesContext)> {
+    pub(crate) fn take_wanted(&mut self) -> Vec<(LogIndex, GetEntriesContext)> {
         std::mem::take(self.wanted.get_mut())
     }
 
@@ -218,12 +267,6 @@ fn describe(raft: &RaftEntry, end: Offset) -> Result<(EntryKind, Offset, Offset)
     Ok((EntryKind::Batch, base, Offset(next)))
 }
 
-fn note_term(terms: &mut Vec<(LogIndex, Term)>, entry: &Entry) {
-    if terms.last().is_none_or(|(_, term)| *term < entry.term) {
-        terms.push((entry.index, entry.term));
-    }
-}
-
 /// At least one, then as many as `bytes_max` allows.
 fn limited<'a>(found: impl Iterator<Item = &'a Entry>, bytes_max: u64) -> Vec<RaftEntry> {
     let mut left = bytes_max;
@@ -277,27 +320,19 @@ impl Storage for Store {
         if !context.can_async() {
             return Err(Error::Store(StorageError::Unavailable));
         }
-        self.wanted.borrow_mut().push((low, context));
+        self.wanted.borrow_mut().push((LogIndex(low), context));
         Err(Error::Store(StorageError::LogTemporarilyUnavailable))
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {
-        if index == self.before.0.0 {
-            return Ok(self.before.1.0);
-        }
-        if index + 1 == self.start.index.0 {
-            return Ok(self.start.term_before.0);
-        }
-        if index < self.start.index.0 {
-            return Err(Error::Store(StorageError::Compacted));
-        }
-        if index > self.last().0.0 {
-            return Err(Error::Store(StorageError::Unavailable));
-        }
-        let after = self.terms.partition_point(|(first, _)| first.0 <= index);
-        let term = after.checked_sub(1).and_then(|i| self.terms.get(i));
-        term.map(|(_, term)| term.0)
-            .ok_or(Error::Store(StorageError::Compacted))
+        let found = self.term_at(LogIndex(index));
+        found.map(|term| term.0).ok_or_else(|| {
+            let compacted = index < self.start.index.0;
+            Error::Store(match compacted {
+                true => StorageError::Compacted,
+                false => StorageError::Unavailable,
+            })
+        })
     }
 
     fn first_index(&self) -> raft::Result<u64> {
