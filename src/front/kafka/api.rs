@@ -65,8 +65,25 @@ impl<R: Runtime> Api<R> {
     pub(super) const TABLE: &'static [Api<R>] = table! {
         Produce 3..=13, Estimate::Frames(0), handlers::produce::start;
         Fetch 4..=18, Estimate::Frames(4), handlers::fetch::start;
+        ListOffsets 1..=11, Estimate::Frames(4), whole!(handlers::list_offsets::handle);
         Metadata 0..=13, Estimate::Image, whole!(handlers::metadata::handle);
         ApiVersions 0..=4, Estimate::Frames(1), whole!(handlers::api_versions::handle);
+        CreateTopics 2..=7, Estimate::Frames(8), whole!(handlers::create_topics::handle);
+        DeleteTopics 1..=6, Estimate::Frames(8), whole!(handlers::delete_topics::handle);
+        DeleteRecords 0..=2, Estimate::Frames(4), whole!(handlers::delete_records::handle);
+        InitProducerId 0..=5, Estimate::Frames(1), whole!(handlers::init_producer_id::handle);
+        OffsetForLeaderEpoch 2..=4, Estimate::Frames(4),
+            whole!(handlers::offset_for_leader_epoch::handle);
+        DescribeConfigs 1..=4, Estimate::Handler, whole!(handlers::describe_configs::handle);
+        AlterConfigs 0..=2, Estimate::Frames(4), whole!(handlers::alter_configs::handle);
+        DescribeLogDirs 1..=4, Estimate::Image, whole!(handlers::describe_log_dirs::handle);
+        CreatePartitions 0..=3, Estimate::Frames(8), whole!(handlers::create_partitions::handle);
+        IncrementalAlterConfigs 0..=1, Estimate::Frames(4),
+            whole!(handlers::alter_configs::handle_incremental);
+        DescribeCluster 0..=2, Estimate::Image, whole!(handlers::describe_cluster::handle);
+        DescribeProducers 0..=0, Estimate::Frames(16), whole!(handlers::describe_producers::handle);
+        DescribeTopicPartitions 0..=0, Estimate::Image,
+            whole!(handlers::describe_topic_partitions::handle);
     };
 
     pub(super) fn of(key: i16, version: i16) -> Option<&'static Api<R>> {

@@ -245,7 +245,7 @@ fn a_large_frame_waits_for_memory_and_gives_it_back() {
     assert_eq!(setup.door.free_frame_bytes(), 100_002 - 60_000);
     let large = "a".repeat(50_000);
     send(&second, &[&large]);
-    assert_eq!(setup.started(), [name.clone()]);
+    assert_eq!(setup.started(), std::slice::from_ref(&name));
     // A small frame needs nothing from the pool.
     let third = setup.rt.dial();
     send(&third, &["b"]);

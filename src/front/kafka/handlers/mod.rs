@@ -1,8 +1,23 @@
 //! One file an API: decode, ask the broker, encode.
 
+mod admin;
+pub(super) mod alter_configs;
 pub(super) mod api_versions;
 mod batch;
+pub(super) mod create_partitions;
+pub(super) mod create_topics;
+pub(super) mod delete_records;
+pub(super) mod delete_topics;
+pub(super) mod describe_cluster;
+pub(super) mod describe_configs;
+pub(super) mod describe_log_dirs;
+pub(super) mod describe_producers;
+pub(super) mod describe_topic_partitions;
 pub(super) mod fetch;
+pub(super) mod init_producer_id;
+pub(super) mod list_offsets;
 pub(super) mod metadata;
+pub(super) mod offset_for_leader_epoch;
 mod operations;
+mod parts;
 pub(super) mod produce;

@@ -1,0 +1,45 @@
+//! What the handlers of metadata changes share.
+
+use std::time::Duration;
+
+use corelog_broker::{AdminReply, AdminRequest, Error, Outcomes};
+use corelog_rt::Runtime;
+
+use super::super::call::Call;
+
+/// A change is committed by a flush or two; a client that gives less time gets this all the same.
+const LIMIT_MIN: Duration = Duration::from_secs(1);
+const LIMIT_MAX: Duration = Duration::from_secs(300);
+
+/// How long to wait, from a request's `timeout_ms`.
+pub(super) fn limit(timeout_ms: i32) -> Duration {
+    let asked = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    asked.clamp(LIMIT_MIN, LIMIT_MAX)
+}
+
+/// Asks for changes of the metadata; gives `count` outcomes. Asks nothing if there are none.
+pub(super) async fn admin<R: Runtime, T>(
+    call: &Call<R>,
+    request: AdminRequest,
+    limit: Duration,
+    count: usize,
+    outcomes: impl FnOnce(AdminReply) -> Outcomes<T>,
+) -> Outcomes<T> {
+    if count == 0 {
+        return Vec::new();
+    }
+    match call.context.broker.admin(request, limit).await {
+        Ok(reply) => outcomes(reply),
+        Err(error) => std::iter::repeat_with(|| Err::<T, Error>(error.clone()))
+            .take(count)
+            .collect(),
+    }
+}
+
+/// The outcomes of everything but created topics.
+pub(super) fn done(reply: AdminReply) -> Outcomes<()> {
+    match reply {
+        AdminReply::Done(outcomes) => outcomes,
+        _ => unreachable!("changes are answered as done"),
+    }
+}
