@@ -142,6 +142,7 @@ impl Engine {
     pub(crate) fn tick(&mut self, now: Monotonic) {
         self.node.tick();
         self.look_at_progress(now);
+        self.probe_at_start();
     }
 
     pub(crate) fn campaign(&mut self) -> Result<(), String> {

@@ -14,6 +14,8 @@ mod replicas;
 #[cfg(test)]
 mod replicas_test;
 #[cfg(test)]
+mod simulated_node_test;
+#[cfg(test)]
 mod simulation_test;
 mod store;
 

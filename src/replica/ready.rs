@@ -1,6 +1,8 @@
 //! What an engine has ready: entries to append, messages, what is committed, who leads.
 
-use corelog_base::{Entry, HardState, LogIndex, Replica, Term};
+use std::time::Duration;
+
+use corelog_base::{Entry, HardState, LogIndex, Monotonic, Replica, Term};
 use raft::StateRole;
 use raft::prelude::{Entry as RaftEntry, HardState as RaftState};
 
@@ -192,7 +194,23 @@ impl Engine {
         self.node.mut_store().set_fetched(Vec::new());
     }
 
-    pub(crate) fn look_at_progress(&mut self, now: corelog_base::Monotonic) {
+    /// A follower may hold more than this leader knows, because its answer was lost. If the log
+    /// begins after what is known of it, the engine would wait for a snapshot for ever: it is
+    /// asked whether it has the entry before the log's start. One that does not have it stays
+    /// behind until a snapshot brings it forward.
+    pub(crate) fn probe_at_start(&mut self) {
+        if !self.leads() {
+            return;
+        }
+        let start = self.node.store().start().0;
+        for (_, progress) in self.node.raft.mut_prs().iter_mut() {
+            if progress.next_idx < start {
+                progress.next_idx = start;
+            }
+        }
+    }
+
+    pub(crate) fn look_at_progress(&mut self, now: Monotonic) {
         if !self.leads() {
             return self.caught_up.clear();
         }
@@ -209,11 +227,7 @@ impl Engine {
     }
 
     /// Voters that held all that was committed at some time within `lag_max`, this one included.
-    pub(crate) fn in_sync(
-        &self,
-        now: corelog_base::Monotonic,
-        lag_max: std::time::Duration,
-    ) -> Vec<Replica> {
+    pub(crate) fn in_sync(&self, now: Monotonic, lag_max: Duration) -> Vec<Replica> {
         let me = self.node.raft.id;
         let recent = |id: u64| {
             let seen = self.caught_up.iter().find(|(known, _)| *known == id);

@@ -1,47 +1,34 @@
-//! Three and five replicas of one group over a network that drops, duplicates, delays and
-//! partitions, with crashes that lose what was not yet durable.
+//! Three and five replicas of one group, as the broker drives them.
 //!
-//! Properties: one leader a term; one entry an index among all that was committed; what was
-//! committed stays; entries commit again once all is healed.
+//! Faults: the network drops, duplicates, delays, reorders and partitions; nodes crash and forget
+//! what was not flushed, also in the middle of an election; frames of several appends are flushed
+//! together; reads for followers fail; leaderships are handed over; the log is compacted.
+//!
+//! Properties: one leader a term (election safety); one entry an index, and each node applies the
+//! indexes one after the other (state machine safety); what was committed is on every node's disk
+//! in the end (no loss); entries commit again once all is healed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use corelog_base::{
-    Entry, EntryKind, GroupId, HardState, LogIndex, Monotonic, NodeId, Offset, Random, Replica,
-    Term,
-};
+use corelog_base::{Crc32c, Entry, EntryKind, LogIndex, Monotonic, Random, Term};
 
-use crate::{In, Out, PeerMessage, Replicas, Restored, Role, Spec};
+use crate::simulated_node_test::{GROUP, Node};
+use crate::{In, Out, PeerMessage, Role};
 
-const GROUP: GroupId = GroupId(1);
-const STEPS: u64 = 1_500;
+const TURNS: u64 = 3_000;
+/// Turns within which everything agrees after healing.
+const HEALING_TURNS: u64 = 120_000;
 
-#[derive(Clone, Default)]
-struct Disk {
-    entries: Vec<Entry>,
-    hard_state: HardState,
-}
-
-struct Append {
-    entries: Vec<Entry>,
-    hard_state: Option<HardState>,
-}
-
-struct Node {
-    id: u64,
-    up: bool,
-    replicas: Replicas,
-    disk: Disk,
-    /// Appended, not yet durable: lost in a crash.
-    pending: VecDeque<Append>,
-    role: Role,
-    log_end: Offset,
-    next: Offset,
+#[derive(Clone, Copy, PartialEq)]
+enum Bug {
+    None,
+    AcknowledgeBeforeFlush,
 }
 
 struct Sim {
     random: Random,
+    bug: Bug,
     nodes: Vec<Node>,
     network: Vec<(usize, Bytes)>,
     cut: u64,
@@ -49,207 +36,207 @@ struct Sim {
     committed: BTreeMap<LogIndex, Entry>,
     leaders: BTreeMap<Term, u64>,
     now: u64,
-}
-
-fn spec(me: u64, count: u64) -> Spec {
-    let voters = (1..=count).map(|id| Replica {
-        node: NodeId(id as i32),
-        id,
-    });
-    Spec {
-        group: GROUP,
-        me,
-        voters: voters.collect(),
-        learners: Vec::new(),
-    }
+    /// Of everything that happened, in its order: a seed replays identically.
+    trace: Crc32c,
+    reads: u64,
+    broken: Option<String>,
 }
 
 impl Sim {
-    fn new(seed: u64, count: u64) -> Self {
+    fn new(seed: u64, count: u64, bug: Bug) -> Self {
         let mut random = Random::new(seed);
         let drop_per_mille = [0, 10, 100][random.below(3) as usize];
-        let nodes = (1..=count).map(|id| Node {
-            id,
-            up: false,
-            replicas: Replicas::new(seed ^ id, NodeId(id as i32)),
-            disk: Disk::default(),
-            pending: VecDeque::new(),
-            role: Role::Follower,
-            log_end: Offset(0),
-            next: Offset(0),
-        });
         let mut sim = Self {
             random,
-            nodes: nodes.collect(),
+            bug,
+            nodes: (1..=count).map(Node::new).collect(),
             network: Vec::new(),
             cut: 0,
             drop_per_mille,
             committed: BTreeMap::new(),
             leaders: BTreeMap::new(),
             now: 0,
+            trace: Crc32c::new(),
+            reads: 0,
+            broken: None,
         };
-        for node in 0..sim.nodes.len() {
-            sim.start(node);
-        }
+        (0..sim.nodes.len()).for_each(|at| sim.start(at));
         sim
+    }
+
+    fn expect(&mut self, property: bool, what: impl FnOnce() -> String) {
+        if !property && self.broken.is_none() {
+            self.broken = Some(what());
+        }
     }
 
     fn start(&mut self, at: usize) {
         let count = self.nodes.len() as u64;
-        let seed = self.random.next_u64();
-        let node = &mut self.nodes[at];
-        node.replicas = Replicas::new(seed, NodeId(node.id as i32));
-        node.up = true;
-        node.pending.clear();
-        let create = In::Create {
-            spec: spec(node.id, count),
-            restored: Restored {
-                hard_state: node.disk.hard_state,
-                entries: node.disk.entries.clone(),
-                ..Restored::default()
-            },
-        };
-        self.step(at, create);
+        let out = self.nodes[at].start(count, &mut self.random);
+        self.take(at, out);
     }
 
-    fn step(&mut self, at: usize, input: In) {
-        let now = Monotonic(self.now);
-        let mut out = Vec::new();
-        self.nodes[at].replicas.step(now, input, &mut out);
-        self.nodes[at].replicas.flush(now, &mut out);
-        for out in out {
+    fn step(&mut self, at: usize, inputs: Vec<In>) {
+        let out = self.nodes[at].step(Monotonic(self.now), inputs);
+        self.take(at, out);
+        if self.bug == Bug::AcknowledgeBeforeFlush {
+            let claims = self.nodes[at].claim_flushed();
+            let out = self.nodes[at].step(Monotonic(self.now), claims);
             self.take(at, out);
         }
     }
 
-    fn take(&mut self, at: usize, out: Out) {
-        match out {
-            Out::Append {
-                entries,
-                hard_state,
-                ..
-            } => self.nodes[at].pending.push_back(Append {
-                entries,
-                hard_state,
-            }),
-            Out::Send { message, .. } => self.send(message),
-            Out::Committed { entries, .. } => {
-                for entry in entries {
-                    let known = self.committed.entry(entry.index).or_insert(entry.clone());
-                    assert_eq!(*known, entry, "one entry an index");
+    fn take(&mut self, at: usize, out: Vec<Out>) {
+        for out in out {
+            match out {
+                Out::Append { .. } | Out::Read { .. } => unreachable!("kept by the node"),
+                Out::Send { message, .. } => self.send(&message),
+                Out::Committed { entries, .. } => self.commit(at, entries),
+                Out::Leadership {
+                    term,
+                    role,
+                    log_end,
+                    ..
+                } => {
+                    let node = &mut self.nodes[at];
+                    (node.role, node.ready, node.next) = (role, false, log_end);
+                    if role == Role::Leader {
+                        let id = node.id;
+                        let leader = *self.leaders.entry(term).or_insert(id);
+                        self.expect(leader == id, || format!("two leaders of term {term}"));
+                    }
+                }
+                Out::Ready { .. } => self.nodes[at].ready = true,
+                Out::Refused { .. } => self.nodes[at].ready = false,
+                Out::Quarantined { reason, .. } => {
+                    self.expect(false, || format!("quarantined: {reason}"));
                 }
             }
-            Out::Leadership {
-                term,
-                role,
-                log_end,
-                ..
-            } => {
-                let node = &mut self.nodes[at];
-                node.role = role;
-                node.log_end = log_end;
-                node.next = log_end;
-                if role == Role::Leader {
-                    let leader = self.leaders.entry(term).or_insert(node.id);
-                    assert_eq!(*leader, node.id, "one leader a term");
-                }
-            }
-            Out::Refused { .. } => self.nodes[at].role = Role::Follower,
-            Out::Read { from, .. } => {
-                let entries = self.nodes[at].disk.entries.clone();
-                let entries = entries.into_iter().filter(|e| e.index >= from).collect();
-                let group = GROUP;
-                self.step(
-                    at,
-                    In::Fetched {
-                        group,
-                        from,
-                        entries,
-                    },
-                );
-            }
-            Out::Ready { .. } => {}
-            Out::Quarantined { reason, .. } => panic!("quarantined: {reason}"),
         }
     }
 
-    fn send(&mut self, message: PeerMessage) {
+    fn commit(&mut self, at: usize, entries: Vec<Entry>) {
+        for entry in entries {
+            let index = entry.index;
+            self.trace.update(&index.0.to_le_bytes());
+            self.trace.update(&entry.data);
+            let follows = index == self.nodes[at].applied.next();
+            self.expect(follows, || format!("index {index} is applied out of order"));
+            self.nodes[at].applied = index;
+            let known = self.committed.entry(index).or_insert(entry.clone());
+            let same = *known == entry;
+            self.expect(same, || format!("two entries at index {index}"));
+        }
+    }
+
+    fn send(&mut self, message: &PeerMessage) {
         if self.random.chance(self.drop_per_mille) {
             return;
         }
         let to = message.to() as usize - 1;
         let bytes = Bytes::from(message.encode().concat());
+        self.trace.update(&bytes);
         if self.random.chance(10) {
             self.network.push((to, bytes.clone()));
         }
         self.network.push((to, bytes));
     }
 
-    /// The oldest pending append becomes durable.
-    fn persist(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        let Some(append) = node.pending.pop_front() else {
-            return;
-        };
-        let mut events = Vec::new();
-        if let Some(first) = append.entries.first() {
-            node.disk.entries.retain(|e| e.index < first.index);
-            node.disk.entries.extend(append.entries.iter().cloned());
-        }
-        if let Some(last) = append.entries.last() {
-            events.push(In::Persisted {
-                group: GROUP,
-                index: last.index,
-                term: last.term,
-            });
-        }
-        if let Some(hard_state) = append.hard_state {
-            node.disk.hard_state = hard_state;
-            events.push(In::HardStatePersisted {
-                group: GROUP,
-                hard_state,
-            });
-        }
-        for event in events {
-            self.step(at, event);
+    fn flush(&mut self, at: usize) {
+        let count = 1 + self.random.below(3) as usize;
+        let told = self.nodes[at].flush(count);
+        if self.bug == Bug::None {
+            self.step(at, told);
         }
     }
 
     fn propose(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        if node.role != Role::Leader {
+        if self.nodes[at].role != Role::Leader || !self.nodes[at].ready {
             return;
         }
-        let mut data = vec![0u8; 69];
-        data[..8].copy_from_slice(&node.next.0.to_be_bytes());
-        data[61..].copy_from_slice(&self.random.next_u64().to_le_bytes());
-        let base_offset = node.next;
-        node.next = base_offset.plus(1);
-        let data = Bytes::from(data);
-        let kind = EntryKind::Batch;
+        let mut inputs = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let node = &mut self.nodes[at];
+            let base_offset = node.next;
+            let (kind, data) = match self.random.below(10) {
+                0 => (EntryKind::LogStart, base_offset.0.to_le_bytes().to_vec()),
+                _ => {
+                    let records = 1 + self.random.below(3) as i32;
+                    let mut data = vec![0u8; 69];
+                    data[..8].copy_from_slice(&base_offset.0.to_be_bytes());
+                    data[23..27].copy_from_slice(&(records - 1).to_be_bytes());
+                    data[61..].copy_from_slice(&self.random.next_u64().to_le_bytes());
+                    node.next = base_offset.plus(i64::from(records));
+                    (EntryKind::Batch, data)
+                }
+            };
+            inputs.push(In::Propose {
+                group: GROUP,
+                kind,
+                base_offset,
+                data: Bytes::from(data),
+            });
+        }
+        self.step(at, inputs);
+    }
+
+    /// A read for a follower ends, one time in five without a result.
+    fn read(&mut self, at: usize) {
+        let Some(from) = self.nodes[at].reads.pop() else {
+            return;
+        };
+        self.reads += 1;
+        let failed = self.random.below(5) == 0;
+        let entries = self.nodes[at].disk.entries.iter();
+        let entries = entries.filter(|entry| !failed && entry.index >= from);
+        let entries = entries.take(4).cloned().collect();
         let group = GROUP;
         self.step(
             at,
-            In::Propose {
+            vec![In::Fetched {
                 group,
-                kind,
-                base_offset,
-                data,
-            },
+                from,
+                entries,
+            }],
         );
+    }
+
+    fn transfer(&mut self, at: usize) {
+        let to = 1 + self.random.below(self.nodes.len() as u64);
+        self.step(at, vec![In::Transfer { group: GROUP, to }]);
+    }
+
+    /// Settles what is committed, and compacts to what every disk has: a replica behind the log's
+    /// start would need a snapshot.
+    fn settle(&mut self, at: usize) {
+        self.nodes[at].settle();
+        let everywhere = self.nodes.iter().map(|node| node.disk.settled).min();
+        let node = &mut self.nodes[at];
+        if let Some(index) = everywhere
+            && index > node.disk.start.index
+            && node.up
+            && let Some(start) = node.disk.compact(index)
+        {
+            let group = GROUP;
+            self.step(at, vec![In::Compact { group, start }]);
+        }
     }
 
     fn turn(&mut self, faults: bool) {
         self.now += 1_000_000;
         let at = self.random.below(self.nodes.len() as u64) as usize;
-        match self.random.below(100) {
+        let up = self.nodes[at].up;
+        match self.random.below(200) {
             0 if faults => self.nodes[at].up = false,
             1 if faults => self.cut = self.random.below(1 << self.nodes.len()),
-            2..5 => self.cut = 0,
-            5..8 if !self.nodes[at].up => self.start(at),
-            8..30 if self.nodes[at].up => self.step(at, In::Tick),
-            30..50 if self.nodes[at].up => self.propose(at),
-            50..75 if self.nodes[at].up => self.persist(at),
+            2 if faults && up => self.transfer(at),
+            3..8 => self.cut = 0,
+            8..12 if !up => self.start(at),
+            12..15 if up => self.settle(at),
+            15..25 if up => self.read(at),
+            25..60 if up => self.step(at, vec![In::Tick]),
+            60..90 if up => self.propose(at),
+            90..140 if up => self.flush(at),
             _ => self.deliver(),
         }
     }
@@ -266,38 +253,125 @@ impl Sim {
         let from = message.raft.from as usize - 1;
         let cut = (self.cut >> to & 1) != (self.cut >> from & 1);
         if self.nodes[to].up && !cut {
-            self.step(to, In::Peer(message));
+            self.step(to, vec![In::Peer(message)]);
+        }
+    }
+
+    fn heal(&mut self) {
+        (self.cut, self.drop_per_mille) = (0, 0);
+        for at in 0..self.nodes.len() {
+            if !self.nodes[at].up {
+                self.start(at);
+            }
+        }
+    }
+
+    /// Every node has applied more than was committed when all was healed, and its disk has it.
+    fn agreed(&self, goal: LogIndex) -> bool {
+        let reached = |node: &Node| node.applied >= goal && node.disk.entry(goal).is_some();
+        self.nodes.iter().all(reached)
+    }
+
+    fn check_disks(&mut self, goal: LogIndex) {
+        for at in 0..self.nodes.len() {
+            for (index, entry) in self.committed.clone().range(..=goal) {
+                let disk = &self.nodes[at].disk;
+                let kept = *index < disk.start.index || disk.entry(*index) == Some(entry);
+                let id = self.nodes[at].id;
+                self.expect(kept, || format!("node {id} has lost index {index}"));
+            }
         }
     }
 }
 
-fn check(seed: u64, count: u64) {
-    let mut sim = Sim::new(seed, count);
-    for _ in 0..STEPS {
+struct Outcome {
+    trace: u32,
+    committed: usize,
+    elections: usize,
+    reads: u64,
+}
+
+fn run(seed: u64, count: u64, bug: Bug) -> Result<Outcome, String> {
+    let mut sim = Sim::new(seed, count, bug);
+    for _ in 0..TURNS {
         sim.turn(true);
-    }
-    (sim.cut, sim.drop_per_mille) = (0, 0);
-    for node in 0..sim.nodes.len() {
-        if !sim.nodes[node].up {
-            sim.start(node);
+        if let Some(broken) = sim.broken {
+            return Err(broken);
         }
     }
-    let before = sim.committed.len();
-    for _ in 0..40 * STEPS {
+    sim.heal();
+    let last = sim.committed.keys().last().map_or(0, |index| index.0);
+    let goal = LogIndex(last + 5);
+    let mut turns = 0;
+    while !sim.agreed(goal) && sim.broken.is_none() {
         sim.turn(false);
-        if sim.committed.len() > before + 5 {
-            return;
+        turns += 1;
+        if turns == HEALING_TURNS {
+            return Err("not everything agrees after healing".into());
         }
     }
-    panic!("seed {seed}: nothing commits after healing");
+    sim.check_disks(goal);
+    if let Some(broken) = sim.broken {
+        return Err(broken);
+    }
+    Ok(Outcome {
+        trace: sim.trace.finish(),
+        committed: sim.committed.len(),
+        elections: sim.leaders.len(),
+        reads: sim.reads,
+    })
+}
+
+/// How many seeds, from which on: `CORELOG_SEEDS=first..end` runs others.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let Ok(asked) = std::env::var("CORELOG_SEEDS") else {
+        return 0..default;
+    };
+    let range = asked.split_once("..").and_then(|(first, end)| {
+        let (first, end) = (first.parse().ok()?, end.parse().ok()?);
+        Some(first..end)
+    });
+    range.expect("CORELOG_SEEDS is first..end")
+}
+
+fn check(count: u64, default_seeds: u64) {
+    let (mut committed, mut elections, mut reads) = (0, 0, 0);
+    let seeds = seeds(default_seeds);
+    let ran = seeds.clone().count();
+    for seed in seeds {
+        let outcome = run(seed, count, Bug::None);
+        let outcome = outcome.unwrap_or_else(|why| panic!("{count} replicas, seed {seed}: {why}"));
+        committed += outcome.committed;
+        elections += outcome.elections;
+        reads += outcome.reads;
+    }
+    println!("{ran} seeds: {committed} entries, {elections} terms with a leader, {reads} reads");
+    assert!(committed > 20 * ran, "{committed} entries in {ran} seeds");
+    assert!(elections > 2 * ran, "{elections} elections in {ran} seeds");
+    assert!(reads > ran as u64 / 4, "{reads} reads in {ran} seeds");
 }
 
 #[test]
 fn three_replicas_agree() {
-    (0..100).for_each(|seed| check(seed, 3));
+    check(3, 200);
 }
 
 #[test]
 fn five_replicas_agree() {
-    (0..60).for_each(|seed| check(seed, 5));
+    check(5, 200);
+}
+
+#[test]
+fn a_seed_replays_identically() {
+    for seed in 0..5 {
+        let trace = || run(seed, 3, Bug::None).map(|outcome| outcome.trace);
+        assert_eq!(trace(), trace(), "seed {seed}");
+    }
+}
+
+#[test]
+fn acknowledging_before_the_flush_is_caught() {
+    let caught = (0..40).filter(|seed| run(*seed, 3, Bug::AcknowledgeBeforeFlush).is_err());
+    let caught = caught.count();
+    assert!(caught >= 10, "caught in {caught} of 40 seeds");
 }

@@ -81,6 +81,11 @@ impl Store {
         }
     }
 
+    /// The first index that the log has.
+    pub(crate) fn start(&self) -> LogIndex {
+        self.start.index
+    }
+
     /// The offset after the last entry.
     pub(crate) fn end(&self) -> Offset {
         self.entries.back().map_or(self.before.2, |e| e.next_offset)
