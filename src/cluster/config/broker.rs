@@ -447,8 +447,8 @@ static DEFINITIONS: &[Definition] = &[
     told(
         "max.incremental.fetch.session.cache.slots",
         Int,
-        Some("0"),
-        "Fetch sessions are not kept: every fetch names its partitions.",
+        Some("1000"),
+        "How many fetch sessions each core keeps.",
     ),
     row(
         "message.max.bytes",

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use corelog_base::{PartitionIndex, TopicId};
-use corelog_broker::{AdminReply, AdminRequest, Leadership, PartitionKey};
-use corelog_cluster::{Image, Topic, TopicSpec, check_topic_name, is_internal};
+use corelog_broker::{AdminReply, AdminRequest, Error, Leadership, PartitionKey};
+use corelog_cluster::{
+    Error as PlanError, Image, Kind, Topic, TopicSpec, check_topic_name, is_internal,
+};
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{
     Array, ErrorCode, MetadataRequest, MetadataRequestTopic, MetadataResponse,
@@ -119,7 +121,12 @@ async fn create_missing<R: Runtime>(context: &Context<R>, found: &mut [Found<'_>
         Ok(AdminReply::Created(outcomes)) => {
             for (code, outcome) in missing.values_mut().zip(outcomes) {
                 *code = match outcome {
-                    Ok(_) => ErrorCode::LEADER_NOT_AVAILABLE,
+                    // Another connection is quicker, but not yet done: the client asks again.
+                    Ok(_)
+                    | Err(Error::Cluster(PlanError {
+                        kind: Kind::TopicExists,
+                        ..
+                    })) => ErrorCode::LEADER_NOT_AVAILABLE,
                     Err(error) => error::code(&error),
                 };
             }
