@@ -13,7 +13,7 @@ use corelog_broker::{AdminReply, AdminRequest, Broker, Lanes, NoPeers, Opened, S
 use corelog_cluster::{ClusterId, Local, Node};
 use corelog_front::kafka::Door;
 use corelog_log::{JournalId, Scan, Share};
-use corelog_rt::{Credits, Runtime};
+use corelog_rt::Runtime;
 
 /// How long the registration of this node may take at boot.
 const REGISTER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -26,8 +26,6 @@ pub(crate) struct Plan {
     pub(crate) local: Arc<Local>,
     pub(crate) log: corelog_log::Options,
     pub(crate) door: corelog_front::kafka::Options,
-    /// Of one core's pool for frames, decoding and responses.
-    pub(crate) pool_bytes: u64,
     pub(crate) listen: SocketAddr,
 }
 
@@ -59,8 +57,8 @@ pub(crate) enum Report {
 pub struct Figures {
     pub broker: corelog_broker::Stats,
     pub door: corelog_front::kafka::Counters,
-    /// Free bytes of the core's pool.
-    pub pool_free_bytes: u64,
+    /// Free bytes of the core's pool for frames.
+    pub frame_bytes_free: u64,
 }
 
 /// A core's end of the conductor's channels.
@@ -135,10 +133,9 @@ async fn obey<R: Runtime>(
             Ok((Stage::Started(broker), Report::Started))
         }
         (Order::Serve, Stage::Started(broker)) => {
-            let pool = Credits::new(plan.pool_bytes);
-            let door = Door::open(broker.clone(), plan.listen, plan.door.clone(), pool.clone());
-            let door = door.await.map_err(|e| format!("listen on {}: {e}", plan.listen))?;
-            publish_figures(rt, &broker, &door, pool, seat);
+            let door = Door::open(broker.clone(), plan.listen, plan.door.clone()).await;
+            let door = door.map_err(|e| format!("listen on {}: {e}", plan.listen))?;
+            publish_figures(rt, &broker, &door, seat);
             Ok((Stage::Serving(broker, door), Report::Serving))
         }
         (Order::Stop, stage) => {
@@ -190,7 +187,6 @@ fn publish_figures<R: Runtime>(
     rt: &R,
     broker: &Broker<R>,
     door: &Door<R>,
-    pool: Credits,
     seat: &Seat,
 ) {
     let (task, broker, door, reports) =
@@ -201,7 +197,7 @@ fn publish_figures<R: Runtime>(
             let figures = Figures {
                 broker: broker.stats(),
                 door: door.counters(),
-                pool_free_bytes: pool.free(),
+                frame_bytes_free: door.free_frame_bytes(),
             };
             let report = Report::Figures(task.core(), Box::new(figures));
             if reports.send(report).is_err() {
