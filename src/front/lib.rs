@@ -3,4 +3,5 @@
 //! [`kafka`] speaks Kafka's protocol on every core. A door translates: it knows no disk, no Raft
 //! and no partition, only the broker's operations.
 
+pub mod http;
 pub mod kafka;

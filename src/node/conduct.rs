@@ -96,16 +96,21 @@ impl Conductor {
         let dir = self.plan.dir.clone();
         let before = load(&dir)?;
         let placement = Placement::for_cores(before.as_ref(), self.plan.node.cores);
-        let journals = before.as_ref().map_or_else(Vec::new, |p| p.journals.clone());
+        let journals = before
+            .as_ref()
+            .map_or_else(Vec::new, |p| p.journals.clone());
         let scan = self.scan(journals).await?;
         self.open(scan, &placement).await?;
         if before.as_ref() != Some(&placement) {
             let committed = placement.commit(&dir);
             committed.map_err(|e| format!("write {}: {e}", dir.join("placement").display()))?;
         }
-        self.order(0, Order::Retire {
-            keep: placement.journals,
-        })?;
+        self.order(
+            0,
+            Order::Retire {
+                keep: placement.journals,
+            },
+        )?;
         self.gather(1).await?;
         for stage in [|| Order::Start, || Order::Serve] {
             for core in 0..self.seats.len() {
@@ -132,11 +137,14 @@ impl Conductor {
         });
         let lanes = corelog_broker::lanes(cores, LANE_PARCELS_MAX);
         for ((core, share), lanes) in shares.into_iter().enumerate().zip(lanes) {
-            self.order(core, Order::Open {
-                share,
-                incomplete,
-                lanes,
-            })?;
+            self.order(
+                core,
+                Order::Open {
+                    share,
+                    incomplete,
+                    lanes,
+                },
+            )?;
         }
         self.gather(self.seats.len()).await
     }

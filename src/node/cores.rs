@@ -31,9 +31,17 @@ pub(crate) struct Plan {
 
 /// From the conductor to a core.
 pub(crate) enum Order {
-    Scan { journals: Vec<JournalId> },
-    Open { share: Share, incomplete: bool, lanes: Lanes },
-    Retire { keep: Vec<JournalId> },
+    Scan {
+        journals: Vec<JournalId>,
+    },
+    Open {
+        share: Share,
+        incomplete: bool,
+        lanes: Lanes,
+    },
+    Retire {
+        keep: Vec<JournalId>,
+    },
     Start,
     Serve,
     /// Nothing acknowledged is lost; what is in flight is answered.
@@ -183,14 +191,13 @@ async fn register<R: Runtime>(broker: &Broker<R>, plan: &Plan) -> Result<(), Str
 }
 
 /// Sends this core's figures to the conductor once a second: no core ever serves HTTP.
-fn publish_figures<R: Runtime>(
-    rt: &R,
-    broker: &Broker<R>,
-    door: &Door<R>,
-    seat: &Seat,
-) {
-    let (task, broker, door, reports) =
-        (rt.clone(), broker.clone(), door.clone(), seat.reports.clone());
+fn publish_figures<R: Runtime>(rt: &R, broker: &Broker<R>, door: &Door<R>, seat: &Seat) {
+    let (task, broker, door, reports) = (
+        rt.clone(),
+        broker.clone(),
+        door.clone(),
+        seat.reports.clone(),
+    );
     rt.spawn(async move {
         loop {
             task.sleep(Duration::from_secs(1)).await;
@@ -216,5 +223,8 @@ async fn stop<R: Runtime>(stage: Stage<R>) -> Result<(), String> {
             broker
         }
     };
-    broker.stop().await.map_err(|e| format!("close the log: {e}"))
+    broker
+        .stop()
+        .await
+        .map_err(|e| format!("close the log: {e}"))
 }

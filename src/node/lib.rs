@@ -3,9 +3,17 @@
 //! The housekeeping thread conducts the boot, watches the heartbeats, answers HTTP and hears
 //! signals. It never touches a core's state: cores and conductor talk over channels.
 
+mod checks;
 mod conduct;
 mod cores;
+mod identity;
+mod metrics;
 mod placement;
+mod serve;
+mod settings;
+mod watchdog;
 
 pub use conduct::RuntimeChoice;
 pub use cores::Figures;
+pub use serve::serve;
+pub use settings::{CoreChoice, KEYS, Key, Settings};

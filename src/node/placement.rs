@@ -62,7 +62,11 @@ impl Placement {
         let stored = Stored {
             version: VERSION,
             epoch: self.epoch,
-            journals: self.journals.iter().map(|id| format!("{:016x}", id.0)).collect(),
+            journals: self
+                .journals
+                .iter()
+                .map(|id| format!("{:016x}", id.0))
+                .collect(),
         };
         let new = dir.join(format!("{NAME}.new"));
         let mut file = File::create(&new)?;
@@ -78,7 +82,9 @@ impl Placement {
             Some(before) if before.journals.len() == usize::from(cores) => before.clone(),
             _ => Self {
                 epoch: before.map_or(0, |before| before.epoch) + 1,
-                journals: (0..cores).map(|_| JournalId(corelog_base::entropy())).collect(),
+                journals: (0..cores)
+                    .map(|_| JournalId(corelog_base::entropy()))
+                    .collect(),
             },
         }
     }

@@ -114,6 +114,7 @@ pub(crate) fn write_small(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(folder)
 }
 
-pub(crate) fn space(path: &Path) -> io::Result<Space> {
+/// Of the file system that `path`, which exists, is on.
+pub fn space(path: &Path) -> io::Result<Space> {
     sys::space(path)
 }

@@ -15,6 +15,7 @@ mod cold;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod cores;
+mod cpus;
 pub mod glommio;
 pub mod local;
 pub mod mesh;
@@ -27,7 +28,9 @@ mod seam;
 mod sys;
 
 pub use buffer::AlignedBuf;
+pub use cold::space;
 pub use cores::{CommitMode, CorePlan, Cores, Heartbeats, Options};
+pub use cpus::allowed_cpus;
 pub use local::{Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, oneshot, timeout};
 pub use probe::{Missing, RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
 pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};

@@ -58,16 +58,40 @@ fn main() -> Outcome<()> {
     let spread = spread?;
     let mut lines = Lines::default();
     for _ in 0..ROUNDS {
-        lines.add("4 KiB write + fdatasync", 4096, floor.writes(4096, SMALL_OPERATIONS)?);
-        lines.add("64 B loopback round trip", 64, round_trips(SMALL_OPERATIONS)?);
-        lines.add("produce 1 KiB, 1 in flight", 1024, broker.run(&small, SMALL_OPERATIONS, 1)?);
-        lines.add("1 MiB write + fdatasync", 1 << 20, floor.writes(1 << 20, LARGE_OPERATIONS)?);
-        lines.add("produce 1 MiB, 8 in flight", 1 << 20, broker.run(&large, LARGE_OPERATIONS, 8)?);
+        lines.add(
+            "4 KiB write + fdatasync",
+            4096,
+            floor.writes(4096, SMALL_OPERATIONS)?,
+        );
+        lines.add(
+            "64 B loopback round trip",
+            64,
+            round_trips(SMALL_OPERATIONS)?,
+        );
+        lines.add(
+            "produce 1 KiB, 1 in flight",
+            1024,
+            broker.run(&small, SMALL_OPERATIONS, 1)?,
+        );
+        lines.add(
+            "1 MiB write + fdatasync",
+            1 << 20,
+            floor.writes(1 << 20, LARGE_OPERATIONS)?,
+        );
+        lines.add(
+            "produce 1 MiB, 8 in flight",
+            1 << 20,
+            broker.run(&large, LARGE_OPERATIONS, 8)?,
+        );
         let bytes = SPREAD << 10;
         let times = broker.run(&joined, SPREAD_OPERATIONS, 16)?;
         lines.add("produce 100 KiB to 1 partition, 16 in flight", bytes, times);
         let times = broker.run(&spread, SPREAD_OPERATIONS, 16)?;
-        lines.add("produce 100 x 1 KiB to 1,000 partitions, 16 in flight", bytes, times);
+        lines.add(
+            "produce 100 x 1 KiB to 1,000 partitions, 16 in flight",
+            bytes,
+            times,
+        );
     }
     lines.print();
     Ok(())
@@ -198,7 +222,9 @@ impl Floor {
             aligned,
         };
         for position in (0..FLOOR_BYTES).step_by(1 << 20) {
-            floor.file.write_all_at(floor.part(1 << 20), position as u64)?;
+            floor
+                .file
+                .write_all_at(floor.part(1 << 20), position as u64)?;
         }
         floor.file.sync_all()?;
         Ok(floor)
@@ -268,7 +294,10 @@ impl Lines {
     }
 
     fn print(&mut self) {
-        println!("{:<55} {:>9} {:>9} {:>9}", "what", "p50 us", "p99 us", "MB/s");
+        println!(
+            "{:<55} {:>9} {:>9} {:>9}",
+            "what", "p50 us", "p99 us", "MB/s"
+        );
         for (what, bytes, times, all) in &mut self.0 {
             times.sort_unstable();
             let at = |part: f64| {

@@ -1,0 +1,88 @@
+//! Looks at the host before anything is started, and says in plain words what is missing.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+
+use corelog_rt::{RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
+
+use crate::Settings;
+use crate::conduct::RuntimeChoice;
+
+/// Descriptors that a small broker needs; more are asked for, and the host may give fewer.
+const DESCRIPTORS_MIN: u64 = 1_024;
+const DESCRIPTORS_WANTED: u64 = 1 << 20;
+
+/// Checks what the chosen runtime and the data directory need. The directory exists afterwards.
+///
+/// # Errors
+/// The first thing that is missing, and how to allow it.
+pub(crate) fn check_host(settings: &Settings) -> Result<(), String> {
+    let kind = match settings.runtime {
+        RuntimeChoice::Ring => RuntimeKind::Ring,
+        RuntimeChoice::Glommio => RuntimeKind::Glommio,
+    };
+    probe(kind).map_err(|missing| missing.to_string())?;
+    let descriptors = raise_descriptor_limit(DESCRIPTORS_WANTED);
+    let descriptors = descriptors.map_err(|e| format!("look at the descriptor limit: {e}"))?;
+    if descriptors < DESCRIPTORS_MIN {
+        return Err(format!(
+            "this process may open {descriptors} files and sockets, and needs {DESCRIPTORS_MIN}: \
+             raise it with ulimit -n, or LimitNOFILE in the unit file"
+        ));
+    }
+    let dir = &settings.data;
+    fs::create_dir_all(dir).map_err(|e| format!("make the folder {}: {e}", dir.display()))?;
+    probe_direct_io(dir).map_err(|missing| missing.to_string())?;
+    for address in [settings.kafka_listen, settings.http_listen] {
+        check_port(address)?;
+    }
+    Ok(())
+}
+
+/// SO_REUSEPORT would let two brokers of one user share a port without a word.
+fn check_port(address: SocketAddr) -> Result<(), String> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(format!(
+            "cannot listen on {address}: {e}. Stop what uses it, or choose another address"
+        )),
+    }
+}
+
+/// What the journals and the reserve need of a file system that is new to them.
+///
+/// # Errors
+/// Too little is free; how much is needed.
+pub(crate) fn check_space(settings: &Settings, cores: u16, free_bytes: u64) -> Result<(), String> {
+    let log = &settings.log;
+    let journals = u64::from(cores) * log.journal.prewrite_bytes;
+    let needed = journals + log.disk_reserve_bytes;
+    if free_bytes < needed {
+        return Err(format!(
+            "{} has {} MiB free, and {} MiB are needed: journals of {} MiB and a reserve of {} \
+             MiB (log.disk_reserve_bytes). Free space, or choose another --data DIR",
+            settings.data.display(),
+            free_bytes >> 20,
+            needed >> 20,
+            journals >> 20,
+            log.disk_reserve_bytes >> 20,
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_and_a_full_disk_are_told() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = check_port(taken.local_addr().unwrap()).unwrap_err();
+        assert!(refused.contains("Stop what uses it"), "{refused}");
+        let settings = Settings::default();
+        let refused = check_space(&settings, 2, 1 << 20).unwrap_err();
+        assert!(refused.contains("has 1 MiB free"), "{refused}");
+        assert!(check_space(&settings, 2, 1 << 40).is_ok());
+    }
+}

@@ -1,0 +1,122 @@
+//! The cores' figures as Prometheus' text.
+
+use std::fmt::Write;
+
+use crate::cores::Figures;
+
+/// A figure: its name, what it means, whether it only grows, and where it is found.
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    counter: bool,
+    value: fn(&Figures) -> u64,
+}
+
+macro_rules! metric {
+    (counter $name:literal, $help:literal, $value:expr) => {
+        Metric {
+            name: $name,
+            help: $help,
+            counter: true,
+            value: $value,
+        }
+    };
+    (gauge $name:literal, $help:literal, $value:expr) => {
+        Metric {
+            name: $name,
+            help: $help,
+            counter: false,
+            value: $value,
+        }
+    };
+}
+
+const METRICS: &[Metric] = &[
+    metric!(gauge "replicas", "Partition replicas on the core", |f| f.broker.groups),
+    metric!(counter "produced_batches_total", "Batches proposed", |f| f.broker.shard.produced_batches),
+    metric!(counter "produced_bytes_total", "Bytes of batches proposed", |f| f.broker.shard.produced_bytes),
+    metric!(counter "fetched_bytes_total", "Bytes given to fetches", |f| f.broker.shard.fetched_bytes),
+    metric!(counter "elections_total", "Leaderships won", |f| f.broker.shard.elections),
+    metric!(counter "journal_frames_total", "Journal frames written", |f| f.broker.log.frames_written),
+    metric!(counter "journal_bytes_total", "Journal bytes written", |f| f.broker.log.journal_bytes_written),
+    metric!(counter "settled_bytes_total", "Segment bytes written", |f| f.broker.log.settled_bytes_written),
+    metric!(counter "disk_reads_total", "Reads that went to the disk", |f| f.broker.log.disk_reads),
+    metric!(gauge "unsettled_bytes", "Records not yet in segments", |f| f.broker.log.unsettled_bytes),
+    metric!(gauge "tail_cache_bytes", "Recent records kept in memory", |f| f.broker.log.tail_cache_bytes),
+    metric!(gauge "block_cache_bytes", "Blocks kept after a read", |f| f.broker.log.block_cache_bytes),
+    metric!(gauge "journal_files", "Journal files", |f| u64::from(f.broker.log.journal_files)),
+    metric!(gauge "log_fenced", "1 if the log failed and takes no appends", |f| u64::from(f.broker.log.fenced)),
+    metric!(gauge "disk_full", "1 if appends are refused for space", |f| u64::from(f.broker.log.disk_full)),
+    metric!(gauge "connections", "Open connections", |f| f.door.connections_open),
+    metric!(counter "connections_accepted_total", "Connections accepted", |f| f.door.connections_accepted),
+    metric!(counter "connections_refused_total", "Connections above the cap", |f| f.door.connections_refused),
+    metric!(counter "connections_expired_total", "Connections closed as idle or too slow", |f| f.door.connections_expired),
+    metric!(counter "requests_total", "Requests read", |f| f.door.requests),
+    metric!(counter "received_bytes_total", "Bytes of requests", |f| f.door.received_bytes),
+    metric!(counter "responses_total", "Responses sent", |f| f.door.responses),
+    metric!(counter "sent_bytes_total", "Bytes of responses", |f| f.door.sent_bytes),
+    metric!(gauge "frame_bytes_free", "Free bytes of the pool for requests", |f| f.frame_bytes_free),
+];
+
+/// One line a core and figure; a core that has not reported yet has none.
+pub(crate) fn render(figures: &[Option<Figures>], alive: &[bool]) -> String {
+    let mut text = String::new();
+    for metric in METRICS {
+        let kind = if metric.counter { "counter" } else { "gauge" };
+        let Metric { name, help, .. } = metric;
+        line(&mut text, format_args!("# HELP corelog_{name} {help}."));
+        line(&mut text, format_args!("# TYPE corelog_{name} {kind}"));
+        for (core, figures) in figures.iter().enumerate() {
+            if let Some(figures) = figures {
+                let value = (metric.value)(figures);
+                line(
+                    &mut text,
+                    format_args!("corelog_{name}{{core=\"{core}\"}} {value}"),
+                );
+            }
+        }
+    }
+    line(
+        &mut text,
+        format_args!("# HELP corelog_core_alive 1 while the core makes progress."),
+    );
+    line(&mut text, format_args!("# TYPE corelog_core_alive gauge"));
+    for (core, alive) in alive.iter().enumerate() {
+        let alive = u64::from(*alive);
+        line(
+            &mut text,
+            format_args!("corelog_core_alive{{core=\"{core}\"}} {alive}"),
+        );
+    }
+    text
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    writeln!(text, "{words}").expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METRICS.len());
+        for metric in METRICS {
+            assert_eq!(
+                metric.counter,
+                metric.name.ends_with("_total"),
+                "{}",
+                metric.name
+            );
+        }
+        let text = render(&[None], &[true]);
+        assert!(
+            text.ends_with("corelog_core_alive{core=\"0\"} 1\n"),
+            "{text}"
+        );
+    }
+}

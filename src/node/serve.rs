@@ -1,0 +1,244 @@
+//! `corelog serve`: checks, boot, service, drain.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use corelog_base::NodeId;
+use corelog_cluster::{Image, Local, Node};
+use corelog_front::http::{self, Board};
+use corelog_rt::CommitMode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::Settings;
+use crate::checks::{check_host, check_space};
+use crate::conduct::{Conductor, RuntimeChoice};
+use crate::cores::Plan;
+use crate::identity::{Identity, identity, lock};
+use crate::metrics::render;
+use crate::settings::CoreChoice;
+use crate::watchdog::Watchdog;
+
+/// How often figures and heartbeats are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A drain that takes longer ends the process all the same: what is acknowledged is on disk.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+
+/// Runs a broker until SIGTERM or SIGINT. A second signal ends the process at once.
+///
+/// # Errors
+/// Why it could not start, or what failed, in words that say what to do.
+pub fn serve(settings: &Settings) -> Result<(), String> {
+    settings.check()?;
+    check_host(settings)?;
+    let _lock = lock(&settings.data)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|e| format!("start the housekeeping thread: {e}"))?;
+    runtime.block_on(run(settings))
+}
+
+async fn run(settings: &Settings) -> Result<(), String> {
+    let started = Instant::now();
+    let mut signals = Signals::new()?;
+    let cpus = cpus(&settings.cores);
+    let cores = u16::try_from(cpus.len()).map_err(|_| "more cores than can be counted")?;
+    if !settings.data.join("placement").exists() {
+        let space = corelog_rt::space(&settings.data);
+        let space = space.map_err(|e| format!("look at the free space: {e}"))?;
+        check_space(settings, cores, space.free_bytes)?;
+    }
+    let identity = identity(&settings.data, settings.node_id)?;
+    let board = Arc::new(Board::new());
+    let listener = http::listen(settings.http_listen).await;
+    let listener = listener.map_err(|e| format!("listen on {}: {e}", settings.http_listen))?;
+    let door = tokio::spawn(http::serve(listener, Arc::clone(&board)));
+    let commit = commit_mode(settings)?;
+    let options = corelog_rt::Options {
+        spin: settings.spin,
+        commit,
+    };
+    let plan = plan(settings, identity, cores)?;
+    let mut conductor = Conductor::start(plan, settings.runtime, &cpus, options)?;
+    let booted = tokio::select! {
+        booted = conductor.boot() => booted,
+        () = signals.next() => Err("stopped while starting".into()),
+    };
+    booted?;
+    board.set_unready(None);
+    greet(settings, identity, cores, started.elapsed());
+    let ended = serve_until(&mut signals, &mut conductor, &board).await;
+    board.set_unready(Some("stopping".into()));
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(DRAIN_MAX, conductor.stop()) => drained,
+        () = signals.next() => std::process::exit(1),
+    };
+    door.abort();
+    ended?;
+    drained.map_err(|_| format!("not drained within {DRAIN_MAX:?}"))?
+}
+
+/// Until a signal (Ok), or until a core fails.
+async fn serve_until(
+    signals: &mut Signals,
+    conductor: &mut Conductor,
+    board: &Board,
+) -> Result<(), String> {
+    let mut watchdog = Watchdog::new(conductor.heartbeats(), Instant::now());
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            () = signals.next() => return Ok(()),
+            report = conductor.next() => return report.map(|_| ()),
+            _ = looks.tick() => {
+                let alive = watchdog.look(Instant::now());
+                let stuck = alive.iter().position(|alive| !alive);
+                board.set_unready(stuck.map(|core| format!("core {core} makes no progress")));
+                board.set_metrics(render(conductor.figures(), &alive));
+            }
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, String> {
+        let hear = |kind| signal(kind).map_err(|e| format!("hear signals: {e}"));
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Cancel-safe.
+    async fn next(&mut self) {
+        let heard = tokio::select! {
+            heard = self.terminate.recv() => heard,
+            heard = self.interrupt.recv() => heard,
+        };
+        if heard.is_none() {
+            pending::<()>().await;
+        }
+    }
+}
+
+/// One entry a core: the CPU that it is pinned to, or None where there are more cores than CPUs.
+fn cpus(choice: &CoreChoice) -> Vec<Option<usize>> {
+    let allowed = corelog_rt::allowed_cpus();
+    match choice {
+        CoreChoice::All if allowed.is_empty() => vec![None],
+        CoreChoice::All => allowed.into_iter().map(Some).collect(),
+        CoreChoice::Count(count) => (0..usize::from(*count))
+            .map(|core| allowed.get(core).copied())
+            .collect(),
+        CoreChoice::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
+    }
+}
+
+/// What the disk is faster with. It is found once and kept beside the data; removing the file
+/// repeats the measurement.
+fn commit_mode(settings: &Settings) -> Result<CommitMode, String> {
+    if settings.runtime == RuntimeChoice::Glommio {
+        return Ok(CommitMode::default());
+    }
+    let path = settings.data.join("commit-mode");
+    match std::fs::read_to_string(&path).as_deref().map(str::trim) {
+        Ok("linked") => return Ok(CommitMode::LinkedFlush),
+        Ok("dsync") => return Ok(CommitMode::Dsync),
+        _ => {}
+    }
+    let found = corelog_rt::ring::probe_commit(&settings.data);
+    let found = found.map_err(|e| format!("measure {}: {e}", settings.data.display()))?;
+    let text = match found {
+        CommitMode::LinkedFlush => "linked\n",
+        CommitMode::Dsync => "dsync\n",
+    };
+    std::fs::write(&path, text).map_err(|e| format!("write {}: {e}", path.display()))?;
+    Ok(found)
+}
+
+fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, String> {
+    let local = local(settings, identity.node)?;
+    let resolved = Image::new(Arc::clone(&local));
+    let broker = resolved.broker_settings();
+    let (host, port) = settings.advertised();
+    let mut log = settings.log.clone();
+    log.dir = settings.data.clone();
+    let door = corelog_front::kafka::Options {
+        request_bytes_max: broker.request_bytes_max,
+        idle_max: broker.connection_idle_max,
+        memory_bytes: settings.request_memory_bytes,
+        connections_max: settings.connections_max,
+    };
+    if door.memory_bytes / 4 * 3 < u64::from(door.request_bytes_max) {
+        return Err(format!(
+            "kafka.memory_bytes of {} cannot hold one request of socket.request.max.bytes {}: \
+             raise the one or lower the other",
+            door.memory_bytes, door.request_bytes_max
+        ));
+    }
+    Ok(Plan {
+        dir: settings.data.clone(),
+        cluster: identity.cluster,
+        node: Node {
+            id: identity.node,
+            host,
+            port,
+            cores,
+            rack: None,
+        },
+        local,
+        log,
+        door,
+        listen: settings.kafka_listen,
+    })
+}
+
+/// What Kafka's configurations say on this node. Topics come by themselves only while nobody else
+/// can ask for them.
+fn local(settings: &Settings, node: NodeId) -> Result<Arc<Local>, String> {
+    let mut local = Local::new(node);
+    let auto = "auto.create.topics.enable";
+    if !settings.kafka_listen.ip().is_loopback() {
+        local.set(auto, "false").map_err(|e| e.to_string())?;
+    }
+    for (name, value) in &settings.broker {
+        local.set(name, value).map_err(|e| e.to_string())?;
+    }
+    Ok(Arc::new(local))
+}
+
+fn greet(settings: &Settings, identity: Identity, cores: u16, took: Duration) {
+    let (host, port) = settings.advertised();
+    let Identity { node, cluster } = identity;
+    println!(
+        "corelog {} is ready after {} ms",
+        env!("CARGO_PKG_VERSION"),
+        took.as_millis()
+    );
+    println!(
+        "  node        {node} of cluster {cluster}, {cores} cores, {}",
+        match settings.runtime {
+            RuntimeChoice::Ring => "ring runtime",
+            RuntimeChoice::Glommio => "glommio runtime",
+        }
+    );
+    println!("  data        {}", settings.data.display());
+    println!(
+        "  kafka       {} (clients are told {host}:{port})",
+        settings.kafka_listen
+    );
+    println!(
+        "  http        {} (/live /ready /metrics)",
+        settings.http_listen
+    );
+    println!(
+        "  durability  disk: flushed before acknowledged (a topic may choose written or memory)"
+    );
+    println!("Try: echo hello | corelog produce greetings -b {host}:{port}");
+}

@@ -1,0 +1,429 @@
+//! What a node is told: one table of keys, read from a TOML file, the environment and flags.
+//!
+//! A later source wins: defaults, file, environment (`CORELOG_KAFKA__LISTEN` is `kafka.listen`),
+//! flags. A key that is not in the table is refused, with the one that was probably meant.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use corelog_base::NodeId;
+use corelog_cluster::Local;
+
+use crate::conduct::RuntimeChoice;
+
+/// Everything that `serve` obeys. The defaults are for a laptop: loopback, data beside it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub data: PathBuf,
+    pub node_id: Option<NodeId>,
+    /// CPU numbers to pin to, or how many cores to take.
+    pub cores: CoreChoice,
+    pub runtime: RuntimeChoice,
+    pub spin: bool,
+    /// Serve other hosts although there is no authentication.
+    pub insecure: bool,
+    pub kafka_listen: SocketAddr,
+    /// Host and port that clients are told; the listen address if none.
+    pub kafka_advertise: Option<(String, u16)>,
+    /// A core's.
+    pub connections_max: u32,
+    /// A core's pool for requests and responses.
+    pub request_memory_bytes: u64,
+    pub http_listen: SocketAddr,
+    pub log: corelog_log::Options,
+    /// Kafka's broker configurations, by Kafka's names.
+    pub broker: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CoreChoice {
+    /// One for each CPU of this process.
+    All,
+    Count(u16),
+    Cpus(Vec<usize>),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self {
+            data: PathBuf::from("corelog-data"),
+            node_id: None,
+            cores: CoreChoice::All,
+            runtime: RuntimeChoice::Ring,
+            spin: false,
+            insecure: false,
+            kafka_listen: SocketAddr::new(loopback, 9092),
+            kafka_advertise: None,
+            connections_max: 16_384,
+            request_memory_bytes: 256 << 20,
+            http_listen: SocketAddr::new(loopback, 9644),
+            log: corelog_log::Options::default(),
+            broker: BTreeMap::new(),
+        }
+    }
+}
+
+type Set = fn(&mut Settings, &str) -> Result<(), String>;
+
+/// A key, what it takes, and how it is set.
+pub struct Key {
+    pub name: &'static str,
+    /// What it means, its unit, and its default.
+    pub help: &'static str,
+    set: Set,
+}
+
+macro_rules! key {
+    ($name:literal, $help:literal, $set:expr) => {
+        Key {
+            name: $name,
+            help: $help,
+            set: $set,
+        }
+    };
+}
+
+/// Every key but those of the section `broker`, which are Kafka's.
+pub const KEYS: &[Key] = &[
+    key!("data", "data directory (corelog-data)", |s, v| {
+        s.data = PathBuf::from(v);
+        Ok(())
+    }),
+    key!("node_id", "this broker's number, given once (1)", |s, v| {
+        s.node_id = Some(NodeId(number(v, 0, i32::MAX)?));
+        Ok(())
+    }),
+    key!(
+        "cores",
+        "CPU numbers such as 0,2-3, or a count (all)",
+        |s, v| {
+            s.cores = core_choice(v)?;
+            Ok(())
+        }
+    ),
+    key!("runtime", "ring or glommio (ring)", |s, v| {
+        s.runtime = match v {
+            "ring" => RuntimeChoice::Ring,
+            "glommio" => RuntimeChoice::Glommio,
+            _ => return Err("is ring or glommio".into()),
+        };
+        Ok(())
+    }),
+    key!("spin", "never park an idle core (false)", |s, v| {
+        s.spin = flag(v)?;
+        Ok(())
+    }),
+    key!(
+        "insecure",
+        "serve other hosts without authentication (false)",
+        |s, v| {
+            s.insecure = flag(v)?;
+            Ok(())
+        }
+    ),
+    key!("kafka.listen", "address (127.0.0.1:9092)", |s, v| {
+        s.kafka_listen = address(v)?;
+        Ok(())
+    }),
+    key!(
+        "kafka.advertise",
+        "HOST:PORT that clients are told (the listen address)",
+        |s, v| {
+            s.kafka_advertise = Some(host_port(v)?);
+            Ok(())
+        }
+    ),
+    key!(
+        "kafka.connections_max",
+        "connections a core (16384)",
+        |s, v| {
+            s.connections_max = number(v, 1, 1_000_000)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "kafka.memory_bytes",
+        "requests and responses of a core (256 MiB)",
+        |s, v| {
+            s.request_memory_bytes = bytes(v, 16 << 20)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "http.listen",
+        "address of /live, /ready, /metrics (127.0.0.1:9644)",
+        |s, v| {
+            s.http_listen = address(v)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "log.journal_file_bytes",
+        "a journal file (256 MiB)",
+        |s, v| {
+            s.log.journal.file_bytes = bytes(v, 1 << 20)?;
+            s.log.journal.prewrite_bytes =
+                s.log.journal.prewrite_bytes.min(s.log.journal.file_bytes);
+            Ok(())
+        }
+    ),
+    key!(
+        "log.journal_files_max",
+        "journal files a core (4)",
+        |s, v| {
+            s.log.journal.files_max = number(v, 2, 1024)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "log.unsettled_bytes",
+        "memory for records not yet in segments (192 MiB)",
+        |s, v| {
+            s.log.unsettled_bytes_max = bytes(v, 8 << 20)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "log.tail_cache_bytes",
+        "memory for recent records (64 MiB)",
+        |s, v| {
+            s.log.tail_cache_bytes_max = bytes(v, 0)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "log.block_cache_bytes",
+        "memory for records read from disk (64 MiB)",
+        |s, v| {
+            s.log.block_cache_bytes_max = bytes(v, 1 << 20)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "log.disk_reserve_bytes",
+        "appends stop below this much free (256 MiB)",
+        |s, v| {
+            s.log.disk_reserve_bytes = bytes(v, 0)?;
+            Ok(())
+        }
+    ),
+];
+
+const BROKER: &str = "broker.";
+
+impl Settings {
+    /// Sets one key.
+    ///
+    /// # Errors
+    /// An unknown key, with a suggestion; a value that the key does not take.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if let Some(kafka) = name.strip_prefix(BROKER) {
+            let mut check = Local::new(NodeId(0));
+            check.set(kafka, value).map_err(|e| e.to_string())?;
+            self.broker.insert(kafka.to_owned(), value.to_owned());
+            return Ok(());
+        }
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            let near = KEYS
+                .iter()
+                .map(|key| (distance(name, key.name), key.name))
+                .min();
+            let hint = near.filter(|(d, _)| *d <= 3).map(|(_, known)| known);
+            let hint = hint.map_or(String::new(), |known| format!(": did you mean {known}?"));
+            return Err(format!("there is no setting {name}{hint}"));
+        };
+        (key.set)(self, value).map_err(|why| format!("{name} = {value:?} {why}"))
+    }
+
+    /// Sets what a TOML file says: sections are the first part of a key.
+    ///
+    /// # Errors
+    /// Text that is no TOML, and what [`Settings::set`] refuses.
+    pub fn read_toml(&mut self, text: &str) -> Result<(), String> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        self.read_table("", &table)
+    }
+
+    fn read_table(&mut self, prefix: &str, table: &toml::Table) -> Result<(), String> {
+        for (name, value) in table {
+            let name = format!("{prefix}{name}");
+            match value {
+                toml::Value::Table(inner) => self.read_table(&format!("{name}."), inner)?,
+                toml::Value::String(text) => self.set(&name, text)?,
+                toml::Value::Array(items) => {
+                    let items = items.iter().map(|item| item.to_string().replace('"', ""));
+                    self.set(&name, &items.collect::<Vec<_>>().join(","))?;
+                }
+                other => self.set(&name, &other.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets what variables with the prefix `CORELOG_` say: two underscores divide a section from
+    /// its key; in the section `broker`, further ones stand for the dots of Kafka's names.
+    ///
+    /// # Errors
+    /// What [`Settings::set`] refuses.
+    pub fn read_environment(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(), String> {
+        for (variable, value) in variables {
+            let Some(name) = variable.strip_prefix("CORELOG_") else {
+                continue;
+            };
+            // These belong to the client commands.
+            if matches!(name, "BOOTSTRAP" | "FORMAT" | "LOG" | "CONFIG") {
+                continue;
+            }
+            let name = name.to_lowercase().replace("__", ".");
+            let name = match name.strip_prefix(BROKER) {
+                Some(kafka) => format!("{BROKER}{}", kafka.replace('_', ".")),
+                None => name,
+            };
+            let set = self.set(&name, &value);
+            set.map_err(|why| format!("environment variable {variable}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// What contradicts itself or would serve others by accident.
+    ///
+    /// # Errors
+    /// What to change, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let listen = self.kafka_listen;
+        if listen.ip().is_unspecified() && self.kafka_advertise.is_none() {
+            return Err(format!(
+                "{listen} listens on every address, so clients must be told one: \
+                 add --advertise-kafka HOST:PORT"
+            ));
+        }
+        let open = [listen, self.http_listen]
+            .into_iter()
+            .find(|a| !a.ip().is_loopback());
+        if let Some(open) = open
+            && !self.insecure
+        {
+            return Err(format!(
+                "{open} serves other hosts, and there is no authentication yet: \
+                 bind to 127.0.0.1, or accept the risk with --insecure"
+            ));
+        }
+        if listen.port() == 0 && self.kafka_advertise.is_none() {
+            return Err("port 0 gives a port that clients cannot be told: name one".into());
+        }
+        Ok(())
+    }
+
+    /// What clients are told to connect to.
+    pub fn advertised(&self) -> (String, u16) {
+        let listen = || (self.kafka_listen.ip().to_string(), self.kafka_listen.port());
+        self.kafka_advertise.clone().unwrap_or_else(listen)
+    }
+}
+
+fn flag(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("is true or false".into()),
+    }
+}
+
+fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    value: &str,
+    min: T,
+    max: T,
+) -> Result<T, String> {
+    let parsed = value.parse::<T>().ok();
+    let within = parsed.filter(|n| *n >= min && *n <= max);
+    within.ok_or_else(|| format!("is a number from {min} to {max}"))
+}
+
+/// A count of bytes, or with the unit KiB, MiB or GiB.
+fn bytes(value: &str, min: u64) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let found = units.iter().find_map(|(unit, shift)| {
+        let count = value.strip_suffix(unit)?;
+        Some((count.trim(), *shift))
+    });
+    let (count, shift) = found.unwrap_or((value, 0));
+    let parsed = count.parse::<u64>().ok();
+    let parsed = parsed.and_then(|n| n.checked_mul(1 << shift));
+    let parsed = parsed.filter(|n| *n >= min);
+    parsed.ok_or_else(|| format!("is a number of bytes, KiB, MiB or GiB, {min} bytes at least"))
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    let value = value.replace("localhost", "127.0.0.1");
+    value
+        .parse()
+        .map_err(|_| "is an address such as 127.0.0.1:9092".into())
+}
+
+fn host_port(value: &str) -> Result<(String, u16), String> {
+    let wrong = || String::from("is HOST:PORT, such as broker1.example.org:9092");
+    let (host, port) = value.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().ok().filter(|p| *p > 0).ok_or_else(wrong)?;
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// `3` is a count; `0,2` and `0-3` are CPU numbers; `0,` names CPU 0 alone.
+fn core_choice(value: &str) -> Result<CoreChoice, String> {
+    let wrong = || String::from("is a count such as 4, or CPU numbers such as 0,2-3");
+    if let Ok(count) = value.parse::<u16>() {
+        return if count == 0 || count > 256 {
+            Err(wrong())
+        } else {
+            Ok(CoreChoice::Count(count))
+        };
+    }
+    let mut cpus = Vec::new();
+    for part in value
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first: usize = first.parse().map_err(|_| wrong())?;
+        let last: usize = last.parse().map_err(|_| wrong())?;
+        if first > last || last > 4096 {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    let count = cpus.len();
+    cpus.sort_unstable();
+    cpus.dedup();
+    if cpus.is_empty() || cpus.len() != count || count > 256 {
+        return Err(wrong());
+    }
+    Ok(CoreChoice::Cpus(cpus))
+}
+
+/// Edits between two names (Levenshtein); both are short.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+#[path = "settings_test.rs"]
+mod tests;

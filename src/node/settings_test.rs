@@ -1,0 +1,107 @@
+use super::*;
+
+/// Sets a key and shows the settings before and after: they must differ.
+fn flip(name: &str, value: &str) -> Settings {
+    let mut settings = Settings::default();
+    let before = format!("{settings:?}");
+    settings.set(name, value).unwrap();
+    assert_ne!(before, format!("{settings:?}"), "{name} is read by nobody");
+    settings
+}
+
+#[test]
+fn every_key_flips_something() {
+    let values = [
+        ("data", "/x"),
+        ("node_id", "7"),
+        ("cores", "3"),
+        ("runtime", "glommio"),
+        ("spin", "true"),
+        ("insecure", "true"),
+        ("kafka.listen", "127.0.0.1:1"),
+        ("kafka.advertise", "h:1"),
+        ("kafka.connections_max", "5"),
+        ("kafka.memory_bytes", "512MiB"),
+        ("http.listen", "127.0.0.1:2"),
+        ("log.journal_file_bytes", "1MiB"),
+        ("log.journal_files_max", "9"),
+        ("log.unsettled_bytes", "16MiB"),
+        ("log.tail_cache_bytes", "0"),
+        ("log.block_cache_bytes", "1MiB"),
+        ("log.disk_reserve_bytes", "1GiB"),
+    ];
+    assert_eq!(values.len(), KEYS.len(), "one value for each key");
+    for (name, value) in values {
+        flip(name, value);
+    }
+    flip("broker.num.partitions", "3");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_a_suggestion() {
+    let mut settings = Settings::default();
+    let refused = settings.set("kafka.lisen", "x").unwrap_err();
+    assert_eq!(
+        refused,
+        "there is no setting kafka.lisen: did you mean kafka.listen?"
+    );
+    let refused = settings.read_toml("[kafka]\nlisten = 5\n").unwrap_err();
+    assert!(refused.contains("such as 127.0.0.1:9092"), "{refused}");
+    let refused = settings.set("broker.num.partitons", "1").unwrap_err();
+    assert!(refused.contains("num.partitions"), "{refused}");
+}
+
+#[test]
+fn later_sources_win() {
+    let mut settings = Settings::default();
+    let text =
+        "cores = [0, 1]\n[kafka]\nlisten = \"127.0.0.1:5\"\n[broker]\n\"num.partitions\" = 4\n";
+    settings.read_toml(text).unwrap();
+    assert_eq!(settings.cores, CoreChoice::Cpus(vec![0, 1]));
+    let variables = [
+        ("CORELOG_KAFKA__LISTEN", "127.0.0.1:6"),
+        ("CORELOG_BROKER__NUM_PARTITIONS", "5"),
+        ("CORELOG_BOOTSTRAP", "elsewhere"),
+        ("PATH", "/bin"),
+    ];
+    let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
+    settings.read_environment(variables.into_iter()).unwrap();
+    assert_eq!(settings.kafka_listen.port(), 6);
+    assert_eq!(settings.broker["num.partitions"], "5");
+    let wrong = [("CORELOG_DATAA".to_owned(), "x".to_owned())];
+    let refused = settings.read_environment(wrong.into_iter()).unwrap_err();
+    assert!(refused.contains("CORELOG_DATAA") && refused.contains("did you mean data?"));
+}
+
+#[test]
+fn cores_are_a_count_or_a_list() {
+    assert_eq!(core_choice("2"), Ok(CoreChoice::Count(2)));
+    assert_eq!(core_choice("0,2-3"), Ok(CoreChoice::Cpus(vec![0, 2, 3])));
+    assert_eq!(core_choice("1,"), Ok(CoreChoice::Cpus(vec![1])));
+    for wrong in ["0", "", "a", "3-1", "1,1", "257"] {
+        assert!(core_choice(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn others_are_served_only_on_purpose() {
+    let check = |pairs: &[(&str, &str)]| {
+        let mut settings = Settings::default();
+        for (name, value) in pairs {
+            settings.set(name, value).unwrap();
+        }
+        settings.check()
+    };
+    assert!(check(&[]).is_ok());
+    let refused = check(&[("kafka.listen", "0.0.0.0:9092"), ("insecure", "true")]);
+    assert!(refused.unwrap_err().contains("--advertise-kafka"));
+    let refused = check(&[("kafka.listen", "10.0.0.1:9092")]);
+    assert!(refused.unwrap_err().contains("--insecure"));
+    let wildcard = [
+        ("kafka.listen", "0.0.0.0:9092"),
+        ("kafka.advertise", "me:9092"),
+        ("insecure", "true"),
+    ];
+    assert!(check(&wildcard).is_ok());
+    assert!(check(&[("http.listen", "0.0.0.0:1")]).is_err());
+}
