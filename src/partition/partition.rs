@@ -184,7 +184,7 @@ impl Partition {
     /// # Panics
     /// If it does not follow the high watermark: the log has a hole.
     pub fn commit(&mut self, header: &BatchHeader) {
-        assert_eq!(header.base_offset, self.high_watermark);
+        self.assert_follows(header);
         self.epochs.note(header.leader_epoch, header.base_offset);
         if let Some(sequenced) = sequenced(header) {
             self.producers.commit(&sequenced, header.base_offset);
@@ -194,9 +194,17 @@ impl Partition {
 
     /// As [`Partition::commit`], for a batch that the restored producer state already holds.
     pub fn recommit(&mut self, header: &BatchHeader) {
-        assert_eq!(header.base_offset, self.high_watermark);
+        self.assert_follows(header);
         self.epochs.note(header.leader_epoch, header.base_offset);
         self.advance(header.next_offset());
+    }
+
+    /// After a restart everything below the log start counts as committed, but the start may lie
+    /// inside of a batch that is committed again: that one begins below.
+    fn assert_follows(&self, header: &BatchHeader) {
+        let (base, end) = (header.base_offset, self.high_watermark);
+        let holds_start = end == self.log_start && base < end && header.next_offset() > end;
+        assert!(base == end || holds_start, "a batch at {base} after {end}");
     }
 
     /// Moves the high watermark.
@@ -229,4 +237,48 @@ fn sequenced(header: &BatchHeader) -> Option<Sequenced> {
         last_offset_delta: header.last_offset_delta,
         max_timestamp: header.max_timestamp,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use corelog_record::{BatchBuilder, Codec};
+
+    fn batch(base: i64, records: usize) -> BatchHeader {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.stamp(Offset(base), LeaderEpoch(1));
+        for _ in 0..records {
+            let pushed = builder.push(corelog_base::TimestampMs(1), None, Some(b"v"), &[]);
+            pushed.unwrap();
+        }
+        let bytes: BytesMut = builder.finish();
+        BatchHeader::parse(&bytes).unwrap()
+    }
+
+    fn restored(start: i64) -> Partition {
+        let (epochs, producers) = (Epochs::default(), Producers::default());
+        Partition::restore(Offset(start), Offset(start), epochs, producers)
+    }
+
+    #[test]
+    fn a_restart_commits_the_batch_that_holds_the_log_start() {
+        let mut partition = restored(6);
+        partition.commit(&batch(4, 3));
+        assert_eq!(partition.high_watermark(), Offset(7));
+        partition.commit(&batch(7, 1));
+        assert_eq!(partition.high_watermark(), Offset(8));
+    }
+
+    #[test]
+    #[should_panic(expected = "a batch at 4 after 6")]
+    fn a_batch_below_the_log_start_is_no_part_of_the_log() {
+        restored(6).commit(&batch(4, 2));
+    }
+
+    #[test]
+    #[should_panic(expected = "a batch at 7 after 6")]
+    fn a_hole_is_a_bug() {
+        restored(6).commit(&batch(7, 1));
+    }
 }
