@@ -132,7 +132,9 @@ impl<R: Runtime> Shard<R> {
             group.partition.follow();
             raised = leadership.leader.is_some();
         }
-        if led.is_some() && led != Some(leadership.epoch) {
+        // A leader that lost its quorum steps down within its term; another leader may then fill
+        // the offsets that it gave out, so nobody may wait on for a commit up to them.
+        if led.is_some() && group.partition.leading() != led {
             let error = self.not_leader(id);
             self.fail_commits(id, &error, fx);
             self.fire_all(id, fx);
