@@ -86,6 +86,19 @@ impl History {
         operation.completed = Some((now, outcome));
     }
 
+    /// The highest base offset of an acknowledged send; -1 without one.
+    pub fn highest_acknowledged(&self, of: Key) -> i64 {
+        let bases = self.operations.iter().filter_map(|operation| {
+            match (&operation.action, &operation.completed) {
+                (Action::Send { key, .. }, Some((_, Outcome::Sent { base }))) if *key == of => {
+                    Some(*base)
+                }
+                _ => None,
+            }
+        });
+        bases.max().unwrap_or(-1)
+    }
+
     /// How many sends were acknowledged, and how many records were read before the end.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();

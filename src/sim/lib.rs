@@ -50,6 +50,7 @@ mod request;
 mod runtime;
 mod stream;
 mod time;
+pub mod workload;
 mod world;
 
 #[cfg(test)]
