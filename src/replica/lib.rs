@@ -18,6 +18,8 @@ mod guard;
 mod message;
 #[cfg(test)]
 mod message_test;
+#[cfg(test)]
+mod peers_test;
 mod ready;
 mod replicas;
 #[cfg(test)]
