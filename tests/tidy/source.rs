@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One Rust file.
-pub struct Source {
+pub(crate) struct Source {
     /// From the root of the repository.
-    pub path: String,
-    pub text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// `text` with comments and literals blanked out, line for line.
-    pub code: String,
+    pub(crate) code: String,
 }
 
 impl Source {
@@ -19,19 +19,19 @@ impl Source {
     }
 
     /// Only tests, benches and examples use it.
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         let parts = ["/tests/", "/benches/", "/examples/", "/conformance/"];
         self.path.starts_with("tests/")
             || self.path.ends_with("_test.rs")
             || parts.iter().any(|part| self.path.contains(part))
     }
 
-    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         (1..).zip(self.code.lines())
     }
 
     /// Numbered lines of code up to a `#[cfg(test)] mod … {`.
-    pub fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let end = if self.is_test() {
             0
         } else {
@@ -47,17 +47,17 @@ impl Source {
     }
 
     /// The room that it belongs to, if any.
-    pub fn room(&self) -> Option<&str> {
+    pub(crate) fn room(&self) -> Option<&str> {
         self.path.strip_prefix("src/")?.split_once('/').map(|p| p.0)
     }
 }
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every file of the repository with one of these endings, as (path, text).
-pub fn files(endings: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn files(endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     walk(&root(), &mut |path| {
         let relative = path.strip_prefix(root()).expect("walked from the root");
@@ -72,7 +72,7 @@ pub fn files(endings: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-pub fn rust() -> Vec<Source> {
+pub(crate) fn rust() -> Vec<Source> {
     let files = files(&[".rs"]).into_iter();
     files.map(|(path, text)| Source::new(path, text)).collect()
 }
@@ -93,7 +93,7 @@ fn walk(dir: &Path, visit: &mut impl FnMut(&Path)) {
 }
 
 /// Blanks comments, strings and characters; lines stay where they are.
-pub fn blank(text: &str) -> String {
+pub(crate) fn blank(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -167,14 +167,14 @@ fn character(rest: &str) -> Option<usize> {
 }
 
 /// Whether `word` stands in `line`, not as a part of a longer name.
-pub fn has_word(line: &str, word: &str) -> bool {
+pub(crate) fn has_word(line: &str, word: &str) -> bool {
     let named = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     line.match_indices(word).any(|(at, _)| {
         let starts = word.starts_with(|c: char| c.is_alphanumeric());
         let ends = word.ends_with(|c: char| c.is_alphanumeric());
         let before = line[..at].chars().last();
         let after = line[at + word.len()..].chars().next();
-        !(starts && named(before)) && !(ends && named(after))
+        !(starts && named(before) || ends && named(after))
     })
 }
 
