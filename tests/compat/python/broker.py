@@ -35,8 +35,12 @@ class Broker:
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def spawn(self):
+        """Starts the process and doesn't wait for it to serve."""
         self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log)
+
+    def start(self):
+        self.spawn()
         wait_for(self.port)
 
     def kill(self):

@@ -7,6 +7,7 @@ import random
 import re
 
 from clients import java, run
+from kills import kills_lose_nothing
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 PARTITIONS = 4
@@ -257,4 +258,5 @@ ALL = [
     administration,
     segments_are_kafkas,
     big_topics_cross,
+    kills_lose_nothing,
 ]

@@ -1,8 +1,10 @@
 """Real clients against the broker: every producer's records are read by every consumer.
 
-    run.py --build DIR --binary PATH [--kafka] [--only NAME …] [--big BYTES]
+    run.py --build DIR --binary PATH [--runtime ring|glommio] [--only NAME …] [--clients NAME …]
+           [--rounds KILLS] [--seed N] [--big BYTES] [--kafka]
 
---kafka runs the same checks against Apache Kafka, which must pass them all.
+--only and --clients narrow what runs. --kafka runs the same checks against Apache Kafka, which must
+pass them all.
 """
 
 import argparse
@@ -21,7 +23,10 @@ def main():
     parser.add_argument("--binary")
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--clients", nargs="*", default=[])
     parser.add_argument("--runtime", default=None)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--port", type=int, default=21092)
     parser.add_argument("--big", type=int, default=64 << 20)
     options = parser.parse_args()
@@ -30,7 +35,13 @@ def main():
     else:
         extra = ["--runtime", options.runtime] if options.runtime else []
         broker = Corelog(options.build, options.port, options.binary, extra)
-    context = checks.Context(options, broker, all_clients(options.build))
+    clients = all_clients(options.build)
+    if options.clients:
+        clients = [client for client in clients if client.name in options.clients]
+    known = {check.__name__ for check in checks.ALL}
+    if not clients or not known.issuperset(options.only):
+        parser.error(f"checks are {', '.join(sorted(known))}")
+    context = checks.Context(options, broker, clients)
     broker.start()
     passed = failed = 0
     for check in checks.ALL:
