@@ -1,0 +1,81 @@
+# Recipes of every day. `just` lists them; `check` never writes, `fix` does.
+
+release := "target/release/corelog"
+
+_list:
+    @just --list --unsorted
+
+# A broker on 127.0.0.1:9092
+run *ARGUMENTS:
+    cargo run --release -- serve {{ARGUMENTS}}
+
+# What README says
+test *ARGUMENTS:
+    cargo test --workspace {{ARGUMENTS}}
+
+# Format, lints, tests with tidy, and docs; writes nothing
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test --workspace
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Format, and what clippy can mend by itself
+fix:
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+    cargo fmt --all
+
+# The gate: everything that must hold before a change lands
+ci:
+    .ci/run
+
+# Seeds of the simulator: just sim --workload log|one|three|five --seeds 1000 --seed 7
+sim *ARGUMENTS:
+    cargo run --release -p corelog-sim --example sim -- {{ARGUMENTS}}
+
+# Real clients against the release binary: just compat --only acks_zero
+compat *ARGUMENTS: _release
+    BINARY={{release}} tests/compat/run {{ARGUMENTS}}
+
+# Kills under kcat on one runtime
+kills ROUNDS="50" RUNTIME="ring" SEED="1": _release
+    BINARY={{release}} tests/compat/run --only kills_lose_nothing \
+        --rounds {{ROUNDS}} --runtime {{RUNTIME}} --seed {{SEED}}
+
+# Conformance of the runtime, all clients and kills on glommio
+glommio-matrix: _release
+    cargo test -p corelog-rt
+    BINARY={{release}} tests/compat/run --runtime glommio
+
+# A topic of 1 GiB by Java and one by librdkafka, read by each other
+compat-big RUNTIME="ring": _release
+    BINARY={{release}} tests/compat/run --only big_topics_cross --big 1073741824 \
+        --runtime {{RUNTIME}}
+
+# Mutated record batches
+fuzz:
+    cargo test --release -p corelog-record --test fuzz
+
+# What a consensus proposal costs
+bench-replica:
+    cargo bench -p corelog-replica
+
+# What this machine's disk and loopback give, and what the runtime gives of it: just bench-rt DIR
+bench-rt *ARGUMENTS:
+    cargo run --release -p corelog-rt --example floor -- {{ARGUMENTS}}
+
+# What a running broker reaches beside its machine; topics reach-one and reach-many must exist
+bench-reach ADDRESS="127.0.0.1:9092" DIR=".":
+    cargo run --release -p corelog-client --example reach -- {{ADDRESS}} {{DIR}}
+
+# The binary that is shipped and measured
+dist:
+    cargo build --profile dist
+    ls -l target/dist/corelog
+
+# What deviates on this host from what tuning/ says; changes nothing
+tuning-check *ARGUMENTS:
+    tuning/check {{ARGUMENTS}}
+
+_release:
+    cargo build --release
