@@ -6,19 +6,18 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 from clients import java
 
+READY_SECONDS = 60
 
-def wait_for(port, seconds=60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"nothing listens on port {port} after {seconds} s")
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
 
 
 class Broker:
@@ -40,8 +39,22 @@ class Broker:
         self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log)
 
     def start(self):
+        """Starts the process at once, as a supervisor does after a kill, and waits for service."""
         self.spawn()
-        wait_for(self.port)
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.is_ready():
+            code = self.process.poll()
+            assert code is None, f"the broker ended with {code} instead of starting; {self.said()}"
+            assert time.monotonic() < deadline, f"not ready after {READY_SECONDS} s; {self.said()}"
+            time.sleep(0.02)
+
+    def is_ready(self):
+        return answers(self.port)
+
+    def said(self):
+        with open(self.log.name, "rb") as file:
+            last = file.read().decode(errors="replace").splitlines()[-1:]
+        return f"the last line of {self.log.name} is {last}"
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -60,6 +73,14 @@ class Corelog(Broker):
     def __init__(self, build, port, binary, options=()):
         super().__init__(build, port)
         self.binary, self.options = binary, list(options)
+
+    def is_ready(self):
+        """By HTTP: for some ms, the listener of a killed process still takes connections."""
+        try:
+            ready = f"http://127.0.0.1:{self.port + 1}/ready"
+            return urllib.request.urlopen(ready, timeout=1).status == 200
+        except OSError:
+            return False
 
     def command(self):
         return [

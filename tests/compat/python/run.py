@@ -58,6 +58,7 @@ def main():
             print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
             if broker.process.poll() is not None:
                 print(f"the broker has ended with {broker.process.returncode}", flush=True)
+                time.sleep(5)
                 broker.start()
     code = broker.stop()
     if code != 0 and not options.kafka:
