@@ -1,10 +1,20 @@
 //! CRC32C (Castagnoli), the checksum of record batches, journal frames and segment maps.
 
-use crc_fast::{CrcAlgorithm, Digest, checksum};
+use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 
 /// CRC32C of one slice.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     narrow(checksum(CrcAlgorithm::Crc32Iscsi, bytes))
+}
+
+/// CRC32C of two adjoining slices, from the sums of both and the second's length in bytes.
+pub fn crc32c_combine(first: u32, second: u32, second_bytes: u64) -> u32 {
+    narrow(checksum_combine(
+        CrcAlgorithm::Crc32Iscsi,
+        u64::from(first),
+        u64::from(second),
+        second_bytes,
+    ))
 }
 
 /// CRC32C of bytes that arrive in parts.
@@ -54,5 +64,8 @@ mod tests {
         parts.update(&bytes[13..777]);
         parts.update(&bytes[777..]);
         assert_eq!(parts.finish(), crc32c(&bytes));
+        let (first, second) = bytes.split_at(321);
+        let joined = crc32c_combine(crc32c(first), crc32c(second), second.len() as u64);
+        assert_eq!(joined, crc32c(&bytes));
     }
 }

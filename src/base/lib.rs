@@ -8,7 +8,7 @@ mod id;
 mod random;
 mod time;
 
-pub use crc::{Crc32c, crc32c};
+pub use crc::{Crc32c, crc32c, crc32c_combine};
 pub use entry::{Entry, EntryKind, HardState, LogStart, Replica};
 pub use id::{
     CoreId, GroupId, LeaderEpoch, LogIndex, NodeId, Offset, PartitionIndex, ProducerEpoch,

@@ -8,14 +8,36 @@
 //! It decides nothing about consensus, offsets or producers: it stores entries in the order in
 //! which it was told, and never acknowledges what is not as durable as asked.
 
+mod cache;
+mod codec;
+mod core;
 mod error;
+mod frame;
+mod group;
+mod journal;
+mod judge;
 mod log;
+mod map;
+mod map_codec;
+mod open;
 mod options;
 mod read;
+mod record;
+mod release;
+mod replay;
 mod scan;
+mod scan_journal;
+mod scan_segments;
+mod seek;
+mod segment;
+mod settle;
+mod settler;
 mod start_at;
+mod trim;
 mod types;
+mod unit;
 mod verify;
+mod writer;
 
 pub use error::{Error, Kind};
 pub use log::Log;

@@ -1,25 +1,50 @@
 //! The handle of a core's log.
 
-use corelog_base::{
-    Entry, GroupId, HardState, LogIndex, LogStart, Offset, PartitionIndex, Term, TimestampMs,
-    TopicId,
-};
-use corelog_rt::Runtime;
+use std::future::Future;
 
+use corelog_base::{Entry, GroupId, HardState, LogIndex, Offset, PartitionIndex, Term, TopicId};
+use corelog_rt::{Gate, Notify, Runtime, Shared};
+
+use crate::codec::{count, count_u32};
+use crate::core::Core;
+use crate::group::Group;
 use crate::{
-    Checkpoints, CoreStats, Entries, Error, Event, GroupConfig, GroupStats, Options, Position,
-    Read, Share, TermStart,
+    Checkpoints, CoreStats, DamagedRange, Entries, EntriesPlan, Error, Event, GroupConfig,
+    GroupStats, Kind, Options, Position, Read, ReadPlan, Share, TermStart,
 };
+
+/// What the log's tasks sleep on.
+#[derive(Clone, Default)]
+pub(crate) struct Wake {
+    pub write: Notify,
+    pub grow: Notify,
+    pub settle: Notify,
+    pub release: Notify,
+    pub monitor: Notify,
+    pub events: Notify,
+}
 
 /// One core's log. Cheap to clone; never leaves its thread.
 pub struct Log<R: Runtime> {
-    rt: R,
+    pub(crate) rt: R,
+    pub(crate) core: Shared<Core<R::File>>,
+    pub(crate) wake: Wake,
+    pub(crate) checkpoints: Shared<Box<dyn Checkpoints>>,
+    /// Holds the tasks that settle, release and watch; `close` waits for it first.
+    pub(crate) gate: Gate,
+    /// Holds the tasks of the journal: they serve the others to their end.
+    pub(crate) journal_gate: Gate,
 }
 
 impl<R: Runtime> Clone for Log<R> {
     fn clone(&self) -> Self {
         Self {
             rt: self.rt.clone(),
+            core: self.core.clone(),
+            wake: self.wake.clone(),
+            checkpoints: self.checkpoints.clone(),
+            gate: self.gate.clone(),
+            journal_gate: self.journal_gate.clone(),
         }
     }
 }
@@ -34,8 +59,29 @@ impl<R: Runtime> Log<R> {
         share: Share,
         checkpoints: Box<dyn Checkpoints>,
     ) -> Result<Self, Error> {
-        let _ = (options, share, checkpoints);
-        Ok(Self { rt })
+        crate::open::open(rt, options, share, checkpoints).await
+    }
+
+    pub(crate) fn with<O>(&self, visit: impl FnOnce(&mut Core<R::File>) -> O) -> O {
+        self.core.with(visit)
+    }
+
+    /// Runs one of the log's tasks; `close` waits for its end.
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + 'static) {
+        self.start_in(&self.gate, task);
+    }
+
+    /// Runs a task of the journal.
+    pub(crate) fn start_journal(&self, task: impl Future<Output = ()> + 'static) {
+        self.start_in(&self.journal_gate, task);
+    }
+
+    fn start_in(&self, gate: &Gate, task: impl Future<Output = ()> + 'static) {
+        let pass = gate.enter();
+        self.rt.spawn(async move {
+            task.await;
+            drop(pass);
+        });
     }
 
     /// Adds an empty group; synchronous, because nothing is promised before its first append is
@@ -51,8 +97,19 @@ impl<R: Runtime> Log<R> {
         partition: PartitionIndex,
         config: GroupConfig,
     ) -> Result<(), Error> {
-        let _ = (group, topic, partition, config, &self.rt);
-        unimplemented!()
+        self.with(|c| {
+            if c.disk.closing {
+                return Err(Error::new(Kind::Closed, "create group").group(group));
+            }
+            if c.disk.fenced.is_some() {
+                return Err(Error::new(Kind::Fenced, "create group").group(group));
+            }
+            if c.groups.contains_key(&group) {
+                return Err(Error::new(Kind::GroupExists, "create group").group(group));
+            }
+            c.groups.insert(group, Group::new(topic, partition, config));
+            Ok(())
+        })
     }
 
     /// For a group that metadata knows, that the scan did not find, when
@@ -63,14 +120,30 @@ impl<R: Runtime> Log<R> {
         topic: TopicId,
         partition: PartitionIndex,
     ) -> Result<(), Error> {
-        let _ = (group, topic, partition);
-        unimplemented!()
+        self.create_group(group, topic, partition, GroupConfig::default())?;
+        self.with(|c| {
+            if let Some(state) = c.groups.get_mut(&group) {
+                state.damage.push(DamagedRange {
+                    first: LogIndex(1),
+                    last: LogIndex(u64::MAX),
+                    base_offset: Offset(0),
+                    next_offset: Offset(i64::MAX),
+                });
+            }
+            c.queue_record(group);
+            c.fill();
+        });
+        self.wake.write.notify();
+        Ok(())
     }
 
     /// Settings of a group; unknown groups are ignored.
     pub fn configure(&self, group: GroupId, config: GroupConfig) {
-        let _ = (group, config);
-        unimplemented!()
+        self.with(|c| {
+            if let Some(state) = c.groups.get_mut(&group) {
+                state.config = config;
+            }
+        });
     }
 
     /// Whether an append of `bytes` would be taken now: ask before proposing.
@@ -78,8 +151,7 @@ impl<R: Runtime> Log<R> {
     /// # Errors
     /// `Fenced`, `Damaged`, `DiskFull`, `Overloaded`, `TooLarge`, `NoSuchGroup`, `Closed`.
     pub fn admit(&self, group: GroupId, bytes: u64) -> Result<(), Error> {
-        let _ = (group, bytes);
-        unimplemented!()
+        self.with(|c| c.admit(group, bytes))
     }
 
     /// Puts entries and a hard state into the pending journal frame. The entries are contiguous;
@@ -97,20 +169,34 @@ impl<R: Runtime> Log<R> {
         entries: Vec<Entry>,
         hard_state: Option<HardState>,
     ) -> Result<(), Error> {
-        let _ = (group, entries, hard_state);
-        unimplemented!()
+        let has_events = self.with(|c| {
+            c.append(group, entries, hard_state)?;
+            Ok(!c.events.is_empty())
+        })?;
+        self.wake.write.notify();
+        if has_events {
+            self.wake.events.notify();
+        }
+        Ok(())
     }
 
     /// Waits for at least one event and returns all that there are. One caller at a time.
     /// Cancel-safe.
     pub async fn events(&self) -> Vec<Event> {
-        unimplemented!()
+        loop {
+            let events = self.with(|c| std::mem::take(&mut c.events));
+            if !events.is_empty() {
+                return events;
+            }
+            self.wake.events.notified().await;
+        }
     }
 
     /// Up to here entries may be settled. Never goes back.
     pub fn commit(&self, group: GroupId, index: LogIndex) {
-        let _ = (group, index);
-        unimplemented!()
+        if self.with(|c| c.commit(group, index)) {
+            self.wake.settle.notify();
+        }
     }
 
     /// Batches from the one that contains `from` (inclusive) up to `upto` (exclusive), at most
@@ -126,8 +212,32 @@ impl<R: Runtime> Log<R> {
         bytes_max: u32,
         first_whole: bool,
     ) -> Result<Read, Error> {
-        let _ = (group, from, upto, bytes_max, first_whole);
-        unimplemented!()
+        self.with(|c| {
+            let state = c.group(group)?;
+            if from < state.start.offset || from > state.last().next_offset {
+                return Err(Error::new(Kind::OutOfRange, "read").group(group));
+            }
+            if let Some(range) = state.damage_at(from)
+                && from < upto
+            {
+                return Err(Error::damaged("read", group, range));
+            }
+            let upto = state.damage_after(from).map_or(upto, |d| upto.min(d));
+            let upto = upto.min(state.last().next_offset);
+            if from >= upto {
+                return Ok(Read::Ready(Vec::new()));
+            }
+            if let Some(parts) = state.read_tail(from, upto, u64::from(bytes_max), first_whole) {
+                return Ok(Read::Ready(parts));
+            }
+            Ok(Read::Disk(ReadPlan {
+                group,
+                from,
+                upto,
+                bytes_max,
+                first_whole,
+            }))
+        })
     }
 
     /// Entries `from` (inclusive) to `to` (exclusive), at most `bytes_max` but at least one.
@@ -142,87 +252,91 @@ impl<R: Runtime> Log<R> {
         to: LogIndex,
         bytes_max: u32,
     ) -> Result<Entries, Error> {
-        let _ = (group, from, to, bytes_max);
-        unimplemented!()
+        self.with(|c| {
+            let state = c.group(group)?;
+            if from < state.start.index || from > state.last().index {
+                return Err(Error::new(Kind::OutOfRange, "read entries").group(group));
+            }
+            if let Some(damage) = state
+                .damage
+                .iter()
+                .find(|d| d.first <= from && from <= d.last)
+            {
+                let range = damage.base_offset..damage.next_offset;
+                return Err(Error::damaged("read entries", group, range));
+            }
+            if let Some(entries) = state.entries_tail(from, to, u64::from(bytes_max)) {
+                return Ok(Entries::Ready(entries));
+            }
+            Ok(Entries::Disk(EntriesPlan {
+                group,
+                from,
+                to,
+                bytes_max,
+            }))
+        })
     }
 
     /// The term of an entry from the start's index minus one up to the last; None outside.
     pub fn term_at(&self, group: GroupId, index: LogIndex) -> Option<Term> {
-        let _ = (group, index);
-        unimplemented!()
+        self.with(|c| c.groups.get(&group)?.term_at(index))
     }
 
     /// Every term since the log start, ascending.
     pub fn terms(&self, group: GroupId) -> Vec<TermStart> {
-        let _ = group;
-        unimplemented!()
+        self.with(|c| {
+            c.groups
+                .get(&group)
+                .map(|g| g.terms.clone())
+                .unwrap_or_default()
+        })
     }
 
     /// The last entry that was appended.
     pub fn last(&self, group: GroupId) -> Option<Position> {
-        let _ = group;
-        unimplemented!()
-    }
-
-    /// The first record below `upto` whose timestamp is at least `time`, and that timestamp.
-    pub async fn offset_at_time(
-        &self,
-        group: GroupId,
-        time: TimestampMs,
-        upto: Offset,
-    ) -> Result<Option<(Offset, TimestampMs)>, Error> {
-        let _ = (group, time, upto);
-        unimplemented!()
-    }
-
-    /// The first record below `upto` with the largest timestamp.
-    pub async fn max_timestamp(
-        &self,
-        group: GroupId,
-        upto: Offset,
-    ) -> Result<Option<(Offset, TimestampMs)>, Error> {
-        let _ = (group, upto);
-        unimplemented!()
-    }
-
-    /// After the LogStart entry committed: reads below are refused at once; whole segments below
-    /// are deleted once the new start is flushed.
-    pub fn set_start(&self, group: GroupId, start: LogStart) {
-        let _ = (group, start);
-        unimplemented!()
-    }
-
-    /// After the deletion committed: drops the entries and unlinks the folder. Fine if the group is
-    /// unknown. Idempotent, and called again at boot for deletions that were cut short.
-    pub async fn remove_group(
-        &self,
-        group: GroupId,
-        topic: TopicId,
-        partition: PartitionIndex,
-    ) -> Result<(), Error> {
-        let _ = (group, topic, partition);
-        unimplemented!()
-    }
-
-    /// The start that retention asks for, if it differs from the present one: the leader proposes
-    /// it. `now` is the smaller of the wall clock and boot time plus monotonic.
-    pub fn retention(&self, group: GroupId, now: TimestampMs) -> Option<LogStart> {
-        let _ = (group, now);
-        unimplemented!()
+        self.with(|c| c.groups.get(&group).map(Group::last))
     }
 
     pub fn stats(&self, group: GroupId) -> Option<GroupStats> {
-        let _ = group;
-        unimplemented!()
+        self.with(|c| {
+            let state = c.groups.get(&group)?;
+            Some(GroupStats {
+                bytes: state.segment_bytes() + state.settleable_bytes,
+                start: state.start.offset,
+                end: state.last().next_offset,
+                segments: count_u32(state.segments.list.len()),
+            })
+        })
     }
 
     pub fn core_stats(&self) -> CoreStats {
-        unimplemented!()
+        self.with(|c| CoreStats {
+            groups: count(c.groups.len()),
+            unsettled_bytes: c.memory.unsettled_bytes,
+            tail_cache_bytes: c.memory.cached_bytes,
+            block_cache_bytes: c.cache.block_bytes(),
+            journal_files: count_u32(c.journal.file_count()),
+            disk_full: c.disk.full,
+            ..c.stats
+        })
     }
 
-    /// Writes and flushes what is pending, settles what is cheap, writes the closing seal, and
+    /// Writes and flushes what is pending, ends the settles at work, writes the closing seal, and
     /// stops the tasks. Appends are refused from the call on.
     pub async fn close(&self) -> Result<(), Error> {
-        unimplemented!()
+        self.with(|c| c.disk.closing = true);
+        self.wake.settle.notify();
+        self.wake.release.notify();
+        self.wake.monitor.notify();
+        self.wake.write.notify();
+        self.gate.close().await;
+        self.with(|c| c.journal.closing = true);
+        self.wake.write.notify();
+        self.wake.grow.notify();
+        self.journal_gate.close().await;
+        match self.with(|c| c.disk.fenced.is_some()) {
+            true => Err(Error::new(Kind::Fenced, "close log")),
+            false => Ok(()),
+        }
     }
 }

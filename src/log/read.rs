@@ -4,7 +4,9 @@ use bytes::Bytes;
 use corelog_base::{Entry, GroupId, LogIndex, Offset};
 use corelog_rt::Runtime;
 
-use crate::{Error, Log};
+use crate::codec::count;
+use crate::segment::{Cursor, Segment, nothing};
+use crate::{Error, Kind, Log};
 
 /// What a read found.
 pub enum Read {
@@ -33,8 +35,86 @@ impl ReadPlan {
     /// `Damaged` with the range if the bytes are not what was written; `NoSuchGroup` if the group
     /// was removed meanwhile; `OutOfRange` if the start moved past `from`.
     pub async fn run<R: Runtime>(self, log: &Log<R>) -> Result<Vec<Bytes>, Error> {
-        let _ = log;
-        unimplemented!()
+        let found = self.read(log).await;
+        let start = log.with(|c| c.group(self.group).map(|g| g.start.offset))?;
+        if self.from < start {
+            return Err(Error::new(Kind::OutOfRange, "read").group(self.group));
+        }
+        found
+    }
+
+    async fn read<R: Runtime>(&self, log: &Log<R>) -> Result<Vec<Bytes>, Error> {
+        let (base, ahead) = log.with(|c| {
+            let state = c.group(self.group)?;
+            let base = state.segment_for(self.from).map(|s| s.base_offset);
+            Ok((base, state.segments.read_end == self.from))
+        })?;
+        let Some(base) = base else {
+            return Err(Error::new(Kind::OutOfRange, "find segment").group(self.group));
+        };
+        let segment = log.segment(self.group, base).await?;
+        let bytes_max = u64::from(self.bytes_max);
+        let mut position = segment
+            .map
+            .mark_for_offset(self.from)
+            .map_or(0, |mark| mark.position);
+        let mut held = nothing();
+        let mut found = Found::default();
+        loop {
+            let unit = segment.unit_at(position, &mut held, bytes_max, ahead).await;
+            let unit = match unit {
+                Ok(Some(unit)) => unit,
+                Ok(None) => break,
+                // What is sound before the damage is served.
+                Err(error) if found.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            let at = position;
+            position += unit.bytes;
+            if unit.next_offset <= self.from {
+                continue;
+            }
+            if unit.base_offset >= self.upto {
+                break;
+            }
+            let bytes = found.bytes + unit.bytes;
+            if bytes > bytes_max && !(found.is_empty() && self.first_whole) {
+                break;
+            }
+            let Some(data) = held.slice(at, position) else {
+                return Err(segment.damaged(at));
+            };
+            found.add(data, unit.next_offset);
+            if held.slice(position, position + 1).is_none() {
+                break;
+            }
+        }
+        log.with(|c| {
+            if let Some(state) = c.groups.get_mut(&self.group) {
+                state.segments.read_end = found.end;
+            }
+        });
+        Ok(found.parts)
+    }
+}
+
+/// Batches that were read.
+#[derive(Default)]
+struct Found {
+    parts: Vec<Bytes>,
+    bytes: u64,
+    end: Offset,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    fn add(&mut self, data: Bytes, end: Offset) {
+        self.bytes += count(data.len());
+        self.end = end;
+        self.parts.push(data);
     }
 }
 
@@ -57,8 +137,68 @@ pub struct EntriesPlan {
 
 impl EntriesPlan {
     /// Contiguous from `from`; may be fewer than asked, at least one.
+    ///
+    /// # Errors
+    /// As [`ReadPlan::run`].
     pub async fn run<R: Runtime>(self, log: &Log<R>) -> Result<Vec<Entry>, Error> {
-        let _ = log;
-        unimplemented!()
+        let found = self.read(log).await;
+        let start = log.with(|c| c.group(self.group).map(|g| g.start.index))?;
+        if self.from < start {
+            return Err(Error::new(Kind::OutOfRange, "read entries").group(self.group));
+        }
+        found
+    }
+
+    async fn read<R: Runtime>(&self, log: &Log<R>) -> Result<Vec<Entry>, Error> {
+        let segment = self.find(log).await?;
+        let map = &segment.map;
+        let start = Cursor {
+            position: 0,
+            index: map.base_index,
+        };
+        let mut cursor = map.mark_for_index(self.from).map_or(start, Cursor::from);
+        let bytes_max = u64::from(self.bytes_max);
+        let mut held = nothing();
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let entry = match segment.next_entry(&mut cursor, &mut held, bytes_max).await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) if entries.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            if entry.index < self.from {
+                continue;
+            }
+            bytes += count(entry.data.len());
+            if entry.index >= self.to || bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// The segment that covers the first entry.
+    async fn find<R: Runtime>(&self, log: &Log<R>) -> Result<Segment<R>, Error> {
+        let bases = log.with(|c| {
+            let state = c.group(self.group)?;
+            let list = &state.segments.list;
+            Ok(list.iter().map(|s| s.base_offset).collect::<Vec<_>>())
+        })?;
+        let (mut low, mut high) = (0, bases.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let segment = log.segment(self.group, bases[middle]).await?;
+            if self.from < segment.map.base_index {
+                high = middle;
+            } else if self.from > segment.map.settled.index {
+                low = middle + 1;
+            } else {
+                return Ok(segment);
+            }
+        }
+        Err(Error::new(Kind::OutOfRange, "find entry").group(self.group))
     }
 }

@@ -1,0 +1,462 @@
+//! A core's state, and every change of it that needs no I/O.
+//!
+//! Reached through `Shared::with`, one closure at a time. The tasks take owned plans from here,
+//! do I/O, and come back to apply; a group that was removed meanwhile is simply not found.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use corelog_base::{Entry, GroupId, HardState, LogIndex};
+use corelog_rt::local::{Receiver, Sender};
+use corelog_rt::{AlignedBuf, oneshot};
+
+use crate::cache::Cache;
+use crate::codec::count;
+use crate::frame::{EntryHead, Payload};
+use crate::group::{Group, UNFRAMED, memory_of};
+use crate::journal::{Frame, Item, Journal};
+use crate::{CoreStats, Durability, Error, Event, Kind, Options, Position};
+
+/// Spreads ids without a random seed: iteration repeats under simulation.
+#[derive(Default, Clone)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value.cast_unsigned());
+    }
+}
+
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// What this core's entries take in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub unsettled_bytes: u64,
+    pub cached_bytes: u64,
+    /// Settled entries in the order in which they may be dropped.
+    evictable: VecDeque<(GroupId, LogIndex)>,
+    pub pressure: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Disk {
+    pub fenced: Option<String>,
+    /// A write was refused for lack of space, or free space is below the reserve.
+    pub full: bool,
+    /// Settling stopped for lack of space; the monitor says when to go on.
+    pub settle_stalled: bool,
+    pub closing: bool,
+}
+
+pub(crate) struct Core<F> {
+    pub options: Options,
+    pub placement_epoch: u32,
+    pub block: u32,
+    pub groups: IdMap<GroupId, Group>,
+    pub journal: Journal<F>,
+    pub memory: Memory,
+    pub disk: Disk,
+    pub events: Vec<Event>,
+    /// Groups with enough to settle, each once, in the order in which they got there.
+    pub due: VecDeque<GroupId>,
+    /// Groups whose files a task works on, and who waits for them.
+    pub busy: IdMap<GroupId, Vec<Sender<()>>>,
+    pub cache: Cache<F>,
+    /// Buffers for segment data, used again.
+    pub spare: Vec<AlignedBuf>,
+    pub stats: CoreStats,
+}
+
+impl<F: Clone> Core<F> {
+    pub(crate) fn group(&self, group: GroupId) -> Result<&Group, Error> {
+        let state = self.groups.get(&group).filter(|g| !g.removed);
+        state.ok_or_else(|| Error::new(Kind::NoSuchGroup, "find group").group(group))
+    }
+
+    fn may_append(&self, group: GroupId, bytes: u64) -> Result<&Group, Error> {
+        if self.disk.closing {
+            return Err(Error::new(Kind::Closed, "append").group(group));
+        }
+        if self.disk.fenced.is_some() {
+            return Err(Error::new(Kind::Fenced, "append").group(group));
+        }
+        let state = self.group(group)?;
+        if let Some(damage) = state.damage.first() {
+            let range = damage.base_offset..damage.next_offset;
+            return Err(Error::damaged("append", group, range));
+        }
+        if bytes > self.options.journal.entry_bytes_max() {
+            return Err(Error::new(Kind::TooLarge, "append").group(group));
+        }
+        Ok(state)
+    }
+
+    pub(crate) fn admit(&self, group: GroupId, bytes: u64) -> Result<(), Error> {
+        self.may_append(group, bytes)?;
+        if self.disk.full {
+            return Err(Error::new(Kind::DiskFull, "admit append").group(group));
+        }
+        if self.memory.unsettled_bytes + bytes > self.options.unsettled_bytes_max
+            && self.memory.unsettled_bytes > 0
+        {
+            return Err(Error::new(Kind::Overloaded, "admit append").group(group));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        group: GroupId,
+        entries: Vec<Entry>,
+        hard_state: Option<HardState>,
+    ) -> Result<(), Error> {
+        let largest = entries.iter().map(|e| e.data.len()).max().unwrap_or(0);
+        self.may_append(group, count(largest))?;
+        // What makes the group exist comes first.
+        if let Some(hard_state) = hard_state {
+            self.set_hard_state(group, hard_state);
+        }
+        let Some(state) = self.groups.get_mut(&group) else {
+            return Err(Error::new(Kind::NoSuchGroup, "append").group(group));
+        };
+        let mut last = None;
+        for entry in entries {
+            last = Some((entry.index, entry.term));
+            self.journal.backlog.push_back(Item::Entry {
+                group,
+                index: entry.index,
+                term: entry.term,
+            });
+            let appended = state.push(entry);
+            self.memory.unsettled_bytes += appended.added;
+            self.memory.unsettled_bytes -= appended.removed;
+        }
+        if let Some((index, term)) = last
+            && state.config.durability == Durability::Memory
+        {
+            self.events.push(Event::Persisted { group, index, term });
+        }
+        self.fill();
+        self.check_pressure();
+        Ok(())
+    }
+
+    /// A new term or vote is flushed before it counts. A commit index alone may be forgotten: it
+    /// goes along with the next record.
+    fn set_hard_state(&mut self, group: GroupId, hard_state: HardState) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        let before = std::mem::replace(&mut state.hard_state, hard_state);
+        if before.term == hard_state.term
+            && before.vote == hard_state.vote
+            && state.journaled.record_sequence != 0
+            && state.journaled.record_sequence <= self.journal.flushed_through
+            && !state.journaled.record_queued
+        {
+            self.events
+                .push(Event::HardStatePersisted { group, hard_state });
+            return;
+        }
+        state.journaled.record_queued = true;
+        self.journal.backlog.push_back(Item::Record {
+            group,
+            answer: true,
+        });
+    }
+
+    /// Answered when everything that waits now is flushed. None if nothing is flushed any more.
+    pub(crate) fn barrier(&mut self) -> Option<Receiver<()>> {
+        if self.disk.fenced.is_some() || self.journal.closed {
+            return None;
+        }
+        let (sender, receiver) = oneshot();
+        self.journal.backlog.push_back(Item::Barrier(sender));
+        self.fill();
+        Some(receiver)
+    }
+
+    /// The same behind what is carried.
+    pub(crate) fn carry_barrier(&mut self) -> Option<Receiver<()>> {
+        if self.disk.fenced.is_some() || self.journal.closed {
+            return None;
+        }
+        let (sender, receiver) = oneshot();
+        self.journal.carry.push_back(Item::Barrier(sender));
+        self.fill();
+        Some(receiver)
+    }
+
+    /// Queues a group's record as it is when it is framed.
+    pub(crate) fn queue_record(&mut self, group: GroupId) {
+        self.journal.carry.push_back(Item::Record {
+            group,
+            answer: false,
+        });
+    }
+
+    /// Moves what waits into the frame that is being filled, as far as it goes.
+    pub(crate) fn fill(&mut self) {
+        while let Some(item) = self.journal.carry.pop_front() {
+            if let Err(item) = self.frame(item, true) {
+                self.journal.carry.push_front(item);
+                return;
+            }
+        }
+        while let Some(item) = self.journal.backlog.pop_front() {
+            if let Err(item) = self.frame(item, false) {
+                self.journal.backlog.push_front(item);
+                return;
+            }
+        }
+    }
+
+    /// Gives the item back if the frame is full.
+    fn frame(&mut self, item: Item, carried: bool) -> Result<(), Item> {
+        match item {
+            Item::Entry { group, index, term } => self
+                .frame_entry(group, index, term, carried)
+                .then_some(())
+                .ok_or(item),
+            Item::Record { group, answer } => self
+                .frame_record(group, answer, carried)
+                .then_some(())
+                .ok_or(item),
+            Item::Barrier(sender) => {
+                // An empty frame would do, but there is always the frame before or this one.
+                if self.journal.frame_for(0).is_none() {
+                    return Err(Item::Barrier(sender));
+                }
+                self.journal.attached.flush = true;
+                self.journal.attached.barriers.push(sender);
+                Ok(())
+            }
+        }
+    }
+
+    fn frame_entry(
+        &mut self,
+        group: GroupId,
+        index: LogIndex,
+        term: corelog_base::Term,
+        carried: bool,
+    ) -> bool {
+        let Some(state) = self.groups.get_mut(&group).filter(|g| !g.removed) else {
+            return true;
+        };
+        let at = state.place(index);
+        let Some(tail) = state
+            .tail
+            .get_mut(at)
+            .filter(|t| t.entry.index == index && t.entry.term == term)
+        else {
+            return true;
+        };
+        let data = tail.entry.data.len();
+        if !carried && !self.journal.has_room(count(data)) {
+            return false;
+        }
+        let Some(builder) = self.journal.frame_for(data) else {
+            return false;
+        };
+        let head = EntryHead {
+            group,
+            index,
+            term,
+            base_offset: tail.entry.base_offset,
+            next_offset: tail.entry.next_offset,
+            placement_epoch: self.placement_epoch,
+            payload: Payload::Entry(tail.entry.kind),
+            carried,
+        };
+        builder.put(&head, &tail.entry.data, &mut state.journaled.hint);
+        tail.sequence = builder.sequence();
+        if carried {
+            self.stats.carried_bytes += count(data);
+        }
+        if carried || state.config.durability == Durability::Disk {
+            self.journal.attached.flush = true;
+        }
+        true
+    }
+
+    fn frame_record(&mut self, group: GroupId, answer: bool, carried: bool) -> bool {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return true;
+        };
+        let data = state.record().encode();
+        if !carried && !self.journal.has_room(count(data.len())) {
+            return false;
+        }
+        let Some(builder) = self.journal.frame_for(data.len()) else {
+            return false;
+        };
+        let head = EntryHead {
+            group,
+            index: LogIndex(0),
+            term: state.hard_state.term,
+            base_offset: state.start.offset,
+            next_offset: state.start.offset,
+            placement_epoch: self.placement_epoch,
+            payload: Payload::GroupRecord,
+            carried,
+        };
+        builder.put(&head, &data, &mut state.journaled.hint);
+        state.journaled.record_sequence = builder.sequence();
+        state.journaled.record_settled = state.flushed_settled().index;
+        if answer {
+            state.journaled.record_queued = false;
+            self.journal
+                .attached
+                .records
+                .push((group, state.hard_state));
+        }
+        self.journal.attached.flush = true;
+        true
+    }
+
+    /// A frame was written, and flushed if it asked for that.
+    pub(crate) fn frame_done(&mut self, frame: Frame<F>, buf: AlignedBuf) {
+        self.stats.frames_written += 1;
+        self.stats.journal_bytes_written += count(buf.len());
+        let flushed = frame.attached.flush.then_some(frame.live_from);
+        self.journal.done(frame.file, buf, frame.sequence, flushed);
+        for row in &frame.rows {
+            let Some(state) = self.groups.get(&row.group) else {
+                continue;
+            };
+            let told = state.config.durability == Durability::Memory;
+            if row.first == LogIndex(0) || row.carried || told {
+                continue;
+            }
+            self.events.push(Event::Persisted {
+                group: row.group,
+                index: row.last,
+                term: row.last_term,
+            });
+        }
+        for (group, hard_state) in frame.attached.records {
+            self.events
+                .push(Event::HardStatePersisted { group, hard_state });
+        }
+        for barrier in frame.attached.barriers {
+            // Nobody waits any more if the log is closing.
+            let _ = barrier.send(());
+        }
+        self.fill();
+    }
+
+    /// A write or flush failed: nothing is written any more.
+    pub(crate) fn fence(&mut self, why: String) {
+        if self.disk.fenced.is_none() {
+            tracing::error!(core = %self.journal.id.0, "the log is fenced: {why}");
+            self.events.push(Event::Fenced { why: why.clone() });
+            self.disk.fenced = Some(why);
+            self.stats.fenced = true;
+        }
+        // Those who wait for a flush learn that it will not come.
+        self.journal.carry.clear();
+        self.journal.backlog.clear();
+        self.journal.attached.barriers.clear();
+    }
+
+    pub(crate) fn commit(&mut self, group: GroupId, index: LogIndex) -> bool {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return false;
+        };
+        let due = state.commit(group, index) >= self.options.settle_bytes;
+        if due {
+            self.ask(group);
+        }
+        due
+    }
+
+    pub(crate) fn settled(&mut self, group: GroupId, settled: Position) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        if settled.index == state.settled.index {
+            return;
+        }
+        let memory = state.settle(group, settled);
+        self.memory.unsettled_bytes -= memory;
+        self.memory.cached_bytes += memory;
+        self.memory.evictable.push_back((group, settled.index));
+        self.events.push(Event::Settled {
+            group,
+            index: settled.index,
+        });
+        self.evict();
+        self.check_pressure();
+    }
+
+    /// Drops the longest settled entries until the cache is within its budget.
+    pub(crate) fn evict(&mut self) {
+        while self.memory.cached_bytes > self.options.tail_cache_bytes_max {
+            let Some((group, upto)) = self.memory.evictable.pop_front() else {
+                return;
+            };
+            if let Some(state) = self.groups.get_mut(&group) {
+                self.memory.cached_bytes -= state.evict(upto);
+            }
+        }
+    }
+
+    /// Takes a group out; its memory goes back.
+    pub(crate) fn remove(&mut self, group: GroupId) -> Option<Group> {
+        let state = self.groups.remove(&group)?;
+        let all: u64 = state.tail.iter().map(|t| memory_of(&t.entry)).sum();
+        self.memory.unsettled_bytes -= state.unsettled_bytes;
+        self.memory.cached_bytes -= all - state.unsettled_bytes;
+        self.check_pressure();
+        Some(state)
+    }
+
+    pub(crate) fn check_pressure(&mut self) {
+        let (used, limit) = (
+            self.memory.unsettled_bytes,
+            self.options.unsettled_bytes_max,
+        );
+        let next = if self.memory.pressure {
+            used >= limit / 4 * 3
+        } else {
+            used >= limit
+        };
+        if next != self.memory.pressure {
+            self.memory.pressure = next;
+            self.events.push(Event::Pressure(next));
+        }
+    }
+
+    /// Whether any entry or record in frames up to `sequence` is still needed.
+    pub(crate) fn is_live_upto(&self, sequence: u64) -> bool {
+        self.groups.values().any(|g| {
+            let record = g.journaled.record_sequence;
+            (record != 0 && record <= sequence)
+                || !g.removed && live_upto(g, sequence).next().is_some()
+        })
+    }
+}
+
+/// A group's unsettled entries whose newest copy lies in frames up to `sequence`.
+pub(crate) fn live_upto(group: &Group, sequence: u64) -> impl Iterator<Item = &Entry> {
+    let from = group.place(group.settled.index.next());
+    group
+        .tail
+        .range(from..)
+        .filter(move |t| t.sequence != UNFRAMED && t.sequence <= sequence)
+        .map(|t| &t.entry)
+}

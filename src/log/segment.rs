@@ -1,0 +1,394 @@
+//! Reading a segment: its map, its checked bytes, a walk over its entries.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset};
+use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
+
+use crate::cache::Block;
+use crate::codec::{count, index, round_up};
+use crate::group::{SegmentEnd, SegmentMeta, folder, map_path, segment_path};
+use crate::map::{CHUNK_BYTES, Mark, SegmentMap};
+use crate::scan_segments::read_map;
+use crate::unit::{Framing, Unit};
+use crate::{Error, Event, Kind, Log};
+
+/// Read beyond what was asked for if the last read ended where this one begins.
+const READAHEAD_BYTES: u64 = 1 << 20;
+
+/// One segment, opened for reading.
+pub(crate) struct Segment<R: Runtime> {
+    log: Log<R>,
+    pub map: Arc<SegmentMap>,
+    /// None if everything settled is still in the map's tail.
+    file: Option<R::File>,
+}
+
+/// Where a walk stands: the next entry's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub position: u64,
+    pub index: LogIndex,
+}
+
+impl From<Mark> for Cursor {
+    fn from(mark: Mark) -> Self {
+        Self {
+            position: mark.position,
+            index: mark.index,
+        }
+    }
+}
+
+/// Bytes of a segment from a position on, checked; fewer than asked for at damage or the end.
+pub(crate) struct Stretch {
+    pub position: u64,
+    pub bytes: Bytes,
+    /// Whether what follows is damaged.
+    pub cut: bool,
+}
+
+impl Stretch {
+    /// The bytes `from..to` of the segment.
+    pub(crate) fn slice(&self, from: u64, to: u64) -> Option<Bytes> {
+        let start = from.checked_sub(self.position)?;
+        let end = to.checked_sub(self.position)?;
+        if end > count(self.bytes.len()) || start > end {
+            return None;
+        }
+        Some(self.bytes.slice(index(start)..index(end)))
+    }
+
+    /// The unit that begins at `position`, if its header is here.
+    fn unit(&self, framing: Framing, position: u64) -> Option<Unit> {
+        let at = index(position.checked_sub(self.position)?);
+        let end = at.checked_add(framing.header_bytes())?;
+        framing.parse(self.bytes.get(at..end)?)
+    }
+}
+
+impl<R: Runtime> Log<R> {
+    /// The segment that begins at `base_offset`.
+    pub(crate) async fn segment(
+        &self,
+        group: GroupId,
+        base_offset: Offset,
+    ) -> Result<Segment<R>, Error> {
+        let map = self.segment_map(group, base_offset).await?;
+        let mut file = None;
+        if map.bytes > 0 {
+            file = Some(self.segment_file(group, base_offset).await?);
+        }
+        Ok(Segment {
+            log: self.clone(),
+            map,
+            file,
+        })
+    }
+
+    async fn segment_map(
+        &self,
+        group: GroupId,
+        base_offset: Offset,
+    ) -> Result<Arc<SegmentMap>, Error> {
+        let id = (group, base_offset);
+        let (known, folder) = self.with(|c| {
+            let state = c.group(group)?;
+            let newest = state.segments.newest.as_ref();
+            let newest = newest.filter(|map| map.base_offset == base_offset).cloned();
+            let folder = folder(&c.options.dir, state.topic, state.partition);
+            Ok((newest.or_else(|| c.cache.map(id)), folder))
+        })?;
+        if let Some(map) = known {
+            return Ok(map);
+        }
+        self.with(|c| c.stats.disk_reads += 1);
+        let Some(map) = read_map(&self.rt, &folder, base_offset).await? else {
+            let next = self.with(|c| c.groups.get(&group)?.segment_after(base_offset));
+            let range = base_offset..next.unwrap_or(Offset(i64::MAX));
+            let path = map_path(&folder, base_offset);
+            return Err(Error::damaged("read segment map", group, range).at(&path));
+        };
+        let map = Arc::new(map);
+        self.with(|c| {
+            c.cache.put_map(id, map.clone());
+            if let Some(state) = c.groups.get_mut(&group) {
+                let list = &mut state.segments.list;
+                if let Ok(at) = list.binary_search_by_key(&base_offset, |s| s.base_offset) {
+                    list[at] = SegmentMeta {
+                        base_offset,
+                        bytes: map.whole,
+                        end: Some(SegmentEnd::of(&map)),
+                    };
+                }
+            }
+        });
+        Ok(map)
+    }
+
+    async fn segment_file(&self, group: GroupId, base_offset: Offset) -> Result<R::File, Error> {
+        let id = (group, base_offset);
+        let (known, path) = self.with(|c| {
+            let state = c.group(group)?;
+            let folder = folder(&c.options.dir, state.topic, state.partition);
+            Ok((c.cache.file(id), segment_path(&folder, base_offset)))
+        })?;
+        if let Some(file) = known {
+            return Ok(file);
+        }
+        let file = self
+            .rt
+            .open(&path, OpenMode::Read)
+            .await
+            .map_err(|e| Error::io("open segment", &path, e).group(group))?;
+        self.with(|c| c.cache.put_file(id, file.clone()));
+        Ok(file)
+    }
+
+    /// Reads the maps of segments whose end is not known.
+    pub(crate) async fn load_ends(&self, group: GroupId) -> Result<(), Error> {
+        let unknown = self.with(|c| {
+            let state = c.group(group)?;
+            let list = state.segments.list.iter().filter(|s| s.end.is_none());
+            Ok(list.map(|s| s.base_offset).collect::<Vec<_>>())
+        })?;
+        for base_offset in unknown {
+            let loaded = self.segment_map(group, base_offset).await;
+            if self.has_segment(group, base_offset) {
+                loaded?;
+            }
+        }
+        Ok(())
+    }
+
+    /// False once it was trimmed away: what a read of it says does not count.
+    pub(crate) fn has_segment(&self, group: GroupId, base_offset: Offset) -> bool {
+        self.with(|c| {
+            let list = c.groups.get(&group).map(|g| &g.segments.list);
+            list.is_some_and(|l| l.iter().any(|s| s.base_offset == base_offset))
+        })
+    }
+
+    /// Tells the broker of damage that a read has found.
+    pub(crate) fn report_damage(&self, error: &Error) {
+        if let (Kind::Damaged, Some(group), Some(range)) = (error.kind, error.group, &error.range) {
+            let range = range.clone();
+            self.with(|c| c.events.push(Event::Damaged { group, range }));
+            self.wake.events.notify();
+        }
+    }
+}
+
+impl<R: Runtime> Segment<R> {
+    /// The bytes at `position`: at least `least` and about `length`, if there are so many. `ahead`
+    /// reads more than that from the disk, for the next read.
+    ///
+    /// # Errors
+    /// `Damaged` if the bytes at `position` are; `Io`.
+    async fn read(
+        &self,
+        position: u64,
+        (least, length): (u64, u64),
+        ahead: bool,
+    ) -> Result<Stretch, Error> {
+        let map = &self.map;
+        let end = position.saturating_add(length).min(map.whole);
+        let least = position.saturating_add(least).min(map.bytes);
+        if position >= map.bytes {
+            return Ok(Stretch {
+                position: map.bytes,
+                bytes: map.tail.clone(),
+                cut: false,
+            });
+        }
+        let first = position / CHUNK_BYTES;
+        let disk_end = end.min(map.bytes);
+        let mut stretch = self.blocks(first, (least, disk_end), ahead).await?;
+        let read_end = stretch.position + count(stretch.bytes.len());
+        if end > map.bytes && !stretch.cut && read_end == map.bytes && !map.tail.is_empty() {
+            let mut both = BytesMut::with_capacity(stretch.bytes.len() + map.tail.len());
+            both.extend_from_slice(&stretch.bytes);
+            both.extend_from_slice(&map.tail);
+            stretch.bytes = both.freeze();
+        }
+        Ok(stretch)
+    }
+
+    /// Checked bytes from chunk `first` on: up to `least`, and about up to `end`.
+    async fn blocks(
+        &self,
+        first: u64,
+        (least, end): (u64, u64),
+        ahead: bool,
+    ) -> Result<Stretch, Error> {
+        let map = &self.map;
+        let id = (map.group, map.base_offset);
+        let position = first * CHUNK_BYTES;
+        let needed = least.saturating_sub(position).max(1);
+        if let Some(block) = self.log.with(|c| c.cache.block(id, position, needed)) {
+            return Ok(Stretch {
+                position,
+                bytes: block.bytes.slice(index(position - block.position)..),
+                cut: false,
+            });
+        }
+        let mut to = round_up(end, CHUNK_BYTES);
+        if ahead {
+            to += READAHEAD_BYTES;
+        }
+        let length = to.min(map.bytes) - position;
+        let bytes = self.read_file(position, length).await?;
+        let sound = self.sound(first, &bytes)?;
+        let cut = count(sound.len()) < length;
+        let block = Block {
+            position,
+            bytes: sound.clone(),
+        };
+        self.log.with(|c| c.cache.put_block(id, block));
+        Ok(Stretch {
+            position,
+            bytes: sound,
+            cut,
+        })
+    }
+
+    async fn read_file(&self, position: u64, length: u64) -> Result<Bytes, Error> {
+        let Some(file) = &self.file else {
+            return Err(self.damaged(position));
+        };
+        self.log.with(|c| c.stats.disk_reads += 1);
+        let block = u64::from(file.alignment());
+        let buf = AlignedBuf::with_capacity(index(round_up(length, block)));
+        let (result, buf) = file.read(buf, position).await;
+        if let Err(error) = result {
+            let path = self.path();
+            return Err(Error::io("read segment", &path, error).group(self.map.group));
+        }
+        let mut bytes = buf.into_bytes();
+        bytes.truncate(index(length));
+        Ok(bytes)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        let map = &self.map;
+        self.log.with(|c| {
+            let Ok(state) = c.group(map.group) else {
+                return std::path::PathBuf::new();
+            };
+            let folder = folder(&c.options.dir, state.topic, state.partition);
+            segment_path(&folder, map.base_offset)
+        })
+    }
+
+    /// The chunks from `first` on that are what was written; at least one.
+    fn sound(&self, first: u64, bytes: &Bytes) -> Result<Bytes, Error> {
+        let mut end = 0;
+        for (number, chunk) in (first..).zip(bytes.chunks(index(CHUNK_BYTES))) {
+            if !self.map.is_sound(number, chunk) {
+                break;
+            }
+            end += chunk.len();
+        }
+        if end == 0 {
+            return Err(self.damaged(first * CHUNK_BYTES));
+        }
+        Ok(bytes.slice(..end))
+    }
+
+    /// Names the offsets of the chunk at `position`.
+    pub(crate) fn damaged(&self, position: u64) -> Error {
+        let from = position / CHUNK_BYTES * CHUNK_BYTES;
+        let range = self.map.offsets_in(from, from + CHUNK_BYTES);
+        let error = Error::damaged("read segment", self.map.group, range);
+        self.log.report_damage(&error);
+        error
+    }
+
+    /// The unit at a position, with a stretch that begins at or before it and holds all of it.
+    /// None at the end. `held` is used if it has it; otherwise at least `bytes_min` are read.
+    pub(crate) async fn unit_at(
+        &self,
+        position: u64,
+        held: &mut Stretch,
+        bytes_min: u64,
+        ahead: bool,
+    ) -> Result<Option<Unit>, Error> {
+        let framing = self.map.framing;
+        if position >= self.map.whole {
+            return Ok(None);
+        }
+        let header = count(framing.header_bytes());
+        if held.unit(framing, position).is_none() {
+            let length = bytes_min.max(header);
+            let least = header.max(length / 2);
+            *held = self.read(position, (least, length), ahead).await?;
+        }
+        let Some(unit) = held.unit(framing, position) else {
+            return Err(self.broken(position, held));
+        };
+        let end = position + unit.bytes;
+        if held.slice(position, end).is_none() && end <= self.map.whole && !held.cut {
+            let length = bytes_min.max(unit.bytes);
+            *held = self.read(position, (unit.bytes, length), ahead).await?;
+        }
+        if held.slice(position, end).is_none() {
+            return Err(self.broken(position, held));
+        }
+        Ok(Some(unit))
+    }
+
+    /// What stands at `position` ends behind what is sound.
+    fn broken(&self, position: u64, held: &Stretch) -> Error {
+        let end = held.position + count(held.bytes.len());
+        self.damaged(if held.cut { end } else { position })
+    }
+
+    /// The entry under the cursor, which moves on; None behind the last.
+    pub(crate) async fn next_entry(
+        &self,
+        cursor: &mut Cursor,
+        held: &mut Stretch,
+        bytes_min: u64,
+    ) -> Result<Option<Entry>, Error> {
+        let at = cursor.index;
+        if at > self.map.settled.index {
+            return Ok(None);
+        }
+        cursor.index = at.next();
+        if let Some(entry) = self.map.bare_at(at) {
+            return Ok(Some(entry.clone()));
+        }
+        let position = cursor.position;
+        let Some(unit) = self.unit_at(position, held, bytes_min, false).await? else {
+            return Err(self.damaged(position));
+        };
+        cursor.position += unit.bytes;
+        let data_at = position + count(unit.data_at);
+        let data = held.slice(data_at, cursor.position);
+        let term = self.map.term_at(at);
+        let (Some(data), Some(term)) = (data, term) else {
+            return Err(self.damaged(position));
+        };
+        Ok(Some(Entry {
+            index: at,
+            term,
+            kind: match self.map.framing {
+                Framing::Kafka => EntryKind::Batch,
+                Framing::Metadata => EntryKind::Metadata,
+            },
+            base_offset: unit.base_offset,
+            next_offset: unit.next_offset,
+            data,
+        }))
+    }
+}
+
+/// Holds nothing yet.
+pub(crate) fn nothing() -> Stretch {
+    Stretch {
+        position: 0,
+        bytes: Bytes::new(),
+        cut: false,
+    }
+}

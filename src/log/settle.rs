@@ -1,0 +1,197 @@
+//! One settle cycle of a group: what goes into its newest segment, decided without I/O.
+//!
+//! A cycle is planned from the core's state, run by `settler.rs`, and applied when everything is
+//! flushed. See *Segment* and *Map* in the formats.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use corelog_base::{Entry, GroupId, TimestampMs};
+use corelog_rt::AlignedBuf;
+
+use crate::codec::{count, index, round_down};
+use crate::core::Core;
+use crate::group::{Group, SegmentEnd, SegmentMeta, folder, map_path, segment_path};
+use crate::map::SegmentMap;
+use crate::unit::{Framing, is_bare};
+
+/// What one cycle takes at most, unless one entry is larger.
+const CYCLE_BYTES_MAX: u64 = 4 << 20;
+
+/// A planned cycle. Owns all that it needs.
+pub(crate) struct Cycle {
+    pub group: GroupId,
+    pub folder: PathBuf,
+    /// As it is on disk, or empty for a new segment.
+    pub map: SegmentMap,
+    /// The files are made by this cycle.
+    pub is_new: bool,
+    /// The group has no segment yet: its folder is made too.
+    pub is_first: bool,
+    /// In the segment's order, from the first that is not settled.
+    pub entries: Vec<Entry>,
+    /// Where the settled bytes end afterwards.
+    pub end: u64,
+    pub seals: bool,
+}
+
+impl Cycle {
+    pub(crate) fn segment(&self) -> PathBuf {
+        segment_path(&self.folder, self.map.base_offset)
+    }
+
+    pub(crate) fn map_path(&self) -> PathBuf {
+        map_path(&self.folder, self.map.base_offset)
+    }
+
+    /// How much of the data goes into the file: the rest becomes the map's tail.
+    fn file_bytes(&self, block: u32) -> u64 {
+        let end = if self.seals {
+            self.end
+        } else {
+            round_down(self.end, u64::from(block))
+        };
+        end - self.map.bytes
+    }
+
+    /// Everything behind what is in the file, with zeros up to the block.
+    pub(crate) fn data(&self, mut buf: AlignedBuf, block: u32) -> AlignedBuf {
+        buf.set_len(0);
+        buf.extend_from_slice(&self.map.tail);
+        for entry in self.entries.iter().filter(|e| !is_bare(e)) {
+            if let Some(prefix) = self.map.framing.prefix(entry) {
+                buf.extend_from_slice(&prefix);
+            }
+            buf.extend_from_slice(&entry.data);
+        }
+        debug_assert_eq!(count(buf.len()), self.data_bytes());
+        buf.pad_to(block as usize);
+        buf
+    }
+
+    /// How many bytes `data` gives, without padding.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.end - self.map.bytes
+    }
+
+    /// Brings the map up to what is about to be written; `data` is what `data` returned. Says how
+    /// much of it belongs in the file.
+    pub(crate) fn advance(&mut self, data: &[u8], block: u32) -> usize {
+        let (bytes, file_bytes) = (index(self.data_bytes()), index(self.file_bytes(block)));
+        self.map.extend(&data[..file_bytes]);
+        self.map.tail = Bytes::copy_from_slice(&data[file_bytes..bytes]);
+        for entry in std::mem::take(&mut self.entries) {
+            self.map.add(&entry);
+        }
+        self.map.sealed = self.seals;
+        debug_assert_eq!(self.map.whole, self.end);
+        file_bytes.next_multiple_of(block as usize)
+    }
+}
+
+impl Group {
+    /// The next cycle; None if there is nothing to do.
+    fn cycle(&self, group: GroupId, dir: &Path, now: TimestampMs) -> Option<Cycle> {
+        let framing = Framing::of(group);
+        let current = self.segments.newest.as_deref().filter(|map| !map.sealed);
+        let is_new = current.is_none();
+        let map = match current {
+            Some(map) => map.clone(),
+            None => {
+                let terms = self.terms_upto_settled();
+                SegmentMap::begin(group, self.settled, terms, now)
+            }
+        };
+        let mut entries = self.settleable(CYCLE_BYTES_MAX);
+        let mut end = map.whole;
+        let aged = now.0.saturating_sub(map.begun.0);
+        let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
+        let is_due = self.segments.seal_due || aged >= age_max;
+        let mut seals = is_due && map.whole > 0;
+        let mut taken = 0;
+        for entry in &entries {
+            let bytes = framing.bytes_of(entry);
+            let is_full = end > 0 && end + bytes > self.config.segment_bytes_max;
+            if bytes > 0 && (is_full || seals) {
+                seals = true;
+                break;
+            }
+            end += bytes;
+            taken += 1;
+        }
+        entries.truncate(taken);
+        if entries.is_empty() && !seals {
+            return None;
+        }
+        Some(Cycle {
+            group,
+            folder: folder(dir, self.topic, self.partition),
+            is_first: self.segments.list.is_empty(),
+            map,
+            is_new,
+            entries,
+            end,
+            seals,
+        })
+    }
+
+    fn terms_upto_settled(&self) -> Vec<crate::TermStart> {
+        let upto = self
+            .terms
+            .partition_point(|t| t.index <= self.settled.index);
+        self.terms[..upto].to_vec()
+    }
+}
+
+impl<F: Clone> Core<F> {
+    /// The next cycle of a group that no other job works on.
+    pub(crate) fn plan(&self, group: GroupId, now: TimestampMs) -> Option<Cycle> {
+        let state = self.groups.get(&group).filter(|g| !g.removed)?;
+        state.cycle(group, &self.options.dir, now)
+    }
+
+    /// An empty segment behind the newest one, which is sealed and lies below the log start.
+    pub(crate) fn plan_successor(&self, group: GroupId, now: TimestampMs) -> Option<Cycle> {
+        let state = self.groups.get(&group)?;
+        let newest = state.segments.newest.as_ref()?;
+        if !newest.sealed || newest.whole == 0 || !state.is_below_start(newest.settled) {
+            return None;
+        }
+        let terms = state.terms_upto_settled();
+        Some(Cycle {
+            group,
+            folder: folder(&self.options.dir, state.topic, state.partition),
+            map: SegmentMap::begin(group, state.settled, terms, now),
+            is_new: true,
+            is_first: false,
+            entries: Vec::new(),
+            end: 0,
+            seals: false,
+        })
+    }
+
+    /// A cycle is durable.
+    pub(crate) fn apply_cycle(&mut self, group: GroupId, map: SegmentMap) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        let meta = SegmentMeta {
+            base_offset: map.base_offset,
+            bytes: map.whole,
+            end: Some(SegmentEnd::of(&map)),
+        };
+        let list = &mut state.segments.list;
+        match list.last_mut() {
+            Some(last) if last.base_offset == map.base_offset => *last = meta,
+            _ => list.push(meta),
+        }
+        if map.sealed {
+            state.segments.seal_due = false;
+        }
+        state.segments.unsure = false;
+        let settled = map.settled;
+        state.segments.newest = Some(Arc::new(map));
+        self.settled(group, settled);
+    }
+}

@@ -1,0 +1,325 @@
+//! The tasks that move committed entries from the journal's memory into segments.
+//!
+//! One dispatcher starts a job for each group that is due, a bounded number at a time; at most one
+//! job works on a group. Whoever needs a group for itself takes it with [`Log::hold`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use corelog_base::GroupId;
+use corelog_rt::{AlignedBuf, File, OpenMode, Runtime, oneshot};
+
+use crate::codec::{count, index};
+use crate::core::Core;
+use crate::open::make_folder;
+use crate::settle::Cycle;
+use crate::{Error, Kind, Log};
+
+/// Groups that are settled at the same time: their flushes share the file system's commits.
+const JOBS_MAX: usize = 16;
+/// Cycles of a group before others have their turn.
+const CYCLES_MAX: u32 = 8;
+/// Buffers for segment data that are kept, and how large they are kept.
+const SPARE_MAX: usize = 4;
+const SPARE_BYTES: usize = 8 << 20;
+
+/// A group that is taken; given back by `Log::release_hold`.
+pub(crate) struct Hold(GroupId);
+
+impl Hold {
+    pub(crate) fn group(&self) -> GroupId {
+        self.0
+    }
+}
+
+impl<F: Clone> Core<F> {
+    /// Puts a group into the queue, once.
+    pub(crate) fn ask(&mut self, group: GroupId) {
+        if let Some(state) = self.groups.get_mut(&group)
+            && !state.segments.queued
+        {
+            state.segments.queued = true;
+            self.due.push_back(group);
+        }
+    }
+
+    /// The next group that is due and free.
+    fn pop_due(&mut self) -> Option<Hold> {
+        if self.disk.fenced.is_some() || self.disk.settle_stalled || self.busy.len() >= JOBS_MAX {
+            return None;
+        }
+        for _ in 0..self.due.len() {
+            let group = self.due.pop_front()?;
+            if self.busy.contains_key(&group) {
+                self.due.push_back(group);
+                continue;
+            }
+            let Some(state) = self.groups.get_mut(&group) else {
+                continue;
+            };
+            state.segments.queued = false;
+            return self.take(group);
+        }
+        None
+    }
+
+    fn take(&mut self, group: GroupId) -> Option<Hold> {
+        if self.busy.contains_key(&group) {
+            return None;
+        }
+        self.busy.insert(group, Vec::new());
+        Some(Hold(group))
+    }
+
+    /// Asks for the groups with the most to settle, while memory is short.
+    fn ask_under_pressure(&mut self) {
+        let limit = self.options.unsettled_bytes_max / 4 * 3;
+        if self.memory.unsettled_bytes < limit || !self.due.is_empty() {
+            return;
+        }
+        let total: u64 = self.groups.values().map(|g| g.settleable_bytes).sum();
+        let worth = total / count(self.groups.len().max(1)) / 2;
+        let busy = &self.busy;
+        let mut large: Vec<GroupId> = self
+            .groups
+            .iter()
+            .filter(|(id, g)| {
+                g.settleable_bytes > worth.max(u64::from(self.block)) && !busy.contains_key(id)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        large.sort_unstable();
+        for group in large {
+            self.ask(group);
+        }
+    }
+}
+
+impl<R: Runtime> Log<R> {
+    /// Waits until nobody works on the group, and takes it.
+    pub(crate) async fn hold(&self, group: GroupId) -> Hold {
+        loop {
+            let waits = self.with(|c| {
+                if let Some(hold) = c.take(group) {
+                    return Ok(hold);
+                }
+                let (sender, receiver) = oneshot();
+                c.busy.entry(group).or_default().push(sender);
+                Err(receiver)
+            });
+            match waits {
+                Ok(hold) => return hold,
+                // The holder sends, or is dropped with the runtime, and this task with it.
+                Err(receiver) => drop(receiver.await),
+            }
+        }
+    }
+
+    pub(crate) fn release_hold(&self, hold: Hold) {
+        let waiting = self.with(|c| c.busy.remove(&hold.0).unwrap_or_default());
+        for sender in waiting {
+            // A waiter may have been dropped.
+            let _ = sender.send(());
+        }
+        self.wake.settle.notify();
+    }
+
+    /// Settles what has been committed. On a full disk it waits for the monitor's sign; on any
+    /// other failure the log is fenced.
+    pub(crate) async fn settle(&self, hold: &Hold) {
+        let now = self.rt.wall();
+        for _ in 0..CYCLES_MAX {
+            let Some(cycle) = self.with(|c| c.plan(hold.0, now)) else {
+                return;
+            };
+            if !self.run_cycle(cycle).await {
+                return;
+            }
+        }
+        // What came meanwhile waits its turn.
+        self.with(|c| c.ask(hold.0));
+    }
+
+    /// Whether it went well.
+    pub(crate) async fn run_cycle(&self, mut cycle: Cycle) -> bool {
+        let group = cycle.group;
+        cycle.map.checkpoint = self
+            .checkpoints
+            .with(|c| c.checkpoint(group))
+            .or(cycle.map.checkpoint);
+        match self.write_cycle(&mut cycle).await {
+            Ok(()) => {
+                self.with(|c| c.apply_cycle(group, cycle.map));
+                self.wake.events.notify();
+                true
+            }
+            Err(error) => {
+                self.failed("settle", &error);
+                false
+            }
+        }
+    }
+
+    /// What follows from a failed write: a wait for space, or the fence.
+    pub(crate) fn failed(&self, what: &str, error: &Error) {
+        self.with(|c| {
+            if error.kind == Kind::DiskFull {
+                c.disk.full = true;
+                c.disk.settle_stalled = true;
+            } else {
+                c.fence(format!("{what}: {error}"));
+            }
+        });
+        self.wake.events.notify();
+        self.wake.monitor.notify();
+    }
+
+    async fn write_cycle(&self, cycle: &mut Cycle) -> Result<(), Error> {
+        if cycle.is_first {
+            make_folder(&self.rt, &cycle.folder).await?;
+        }
+        let block = self.with(|c| c.block);
+        let path = cycle.segment();
+        write_segment(self, cycle, &path, block)
+            .await
+            .map_err(|e| Error::io("write segment", &path, e))?;
+        let path = cycle.map_path();
+        write_map(self, cycle, &path, block)
+            .await
+            .map_err(|e| Error::io("write segment map", &path, e))
+    }
+}
+
+impl<F: Clone> Core<F> {
+    fn take_spare(&mut self, bytes: usize) -> AlignedBuf {
+        let bytes = bytes.max(1);
+        match self.spare.iter().position(|b| b.capacity() >= bytes) {
+            Some(at) => self.spare.swap_remove(at),
+            None => AlignedBuf::with_capacity(bytes.next_power_of_two()),
+        }
+    }
+
+    fn give_spare(&mut self, buf: AlignedBuf) {
+        if buf.capacity() <= SPARE_BYTES {
+            self.spare.push(buf);
+            if self.spare.len() > SPARE_MAX {
+                self.spare.remove(0);
+            }
+        }
+    }
+}
+
+async fn write_segment<R: Runtime>(
+    log: &Log<R>,
+    cycle: &mut Cycle,
+    path: &Path,
+    block: u32,
+) -> io::Result<()> {
+    let room = index(cycle.data_bytes()) + block as usize;
+    let mut buf = cycle.data(log.with(|c| c.take_spare(room)), block);
+    let position = cycle.map.bytes;
+    let file_bytes = cycle.advance(&buf, block);
+    buf.set_len(file_bytes);
+    let has_work = cycle.is_new || cycle.seals || file_bytes > 0;
+    let mut result = Ok(());
+    if has_work {
+        let file = open_or_create(&log.rt, path, cycle.is_new).await?;
+        if file_bytes > 0 {
+            (result, buf) = file.write(buf, position).await;
+        }
+        if result.is_ok() {
+            result = if cycle.seals {
+                seal(&file, cycle.end).await
+            } else {
+                file.sync_data().await
+            };
+        }
+    }
+    log.with(|c| {
+        c.stats.settled_bytes_written += count(file_bytes);
+        c.give_spare(buf);
+    });
+    result
+}
+
+/// The padding of the last block goes once everything before it is durable.
+async fn seal<F: File>(file: &F, bytes: u64) -> io::Result<()> {
+    file.sync_data().await?;
+    file.set_len(bytes).await?;
+    file.sync_all().await
+}
+
+/// A new segment's file may have been left by a cycle that was cut short.
+async fn open_or_create<R: Runtime>(rt: &R, path: &Path, is_new: bool) -> io::Result<R::File> {
+    if !is_new {
+        return rt.open(path, OpenMode::ReadWrite).await;
+    }
+    match rt.open(path, OpenMode::CreateNew).await {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = rt.open(path, OpenMode::ReadWrite).await?;
+            file.set_len(0).await?;
+            Ok(file)
+        }
+        other => other,
+    }
+}
+
+async fn write_map<R: Runtime>(
+    log: &Log<R>,
+    cycle: &mut Cycle,
+    path: &Path,
+    block: u32,
+) -> io::Result<()> {
+    let rt = &log.rt;
+    if cycle.seals || !cycle.is_new && cycle.map.is_bloated() {
+        let encoded = cycle.map.encode_whole(block);
+        let bytes = count(encoded.buf.len());
+        let beside = beside(path);
+        let file = open_or_create(rt, &beside, true).await?;
+        file.write(encoded.buf, 0).await.0?;
+        file.sync_all().await?;
+        rt.rename(&beside, path).await?;
+        rt.sync_dir(&cycle.folder).await?;
+        cycle.map.written(bytes, 0);
+        return Ok(());
+    }
+    let file = open_or_create(rt, path, cycle.is_new).await?;
+    let encoded = cycle.map.encode_delta(block);
+    let (bytes, position) = (count(encoded.buf.len()), encoded.position);
+    file.write(encoded.buf, position).await.0?;
+    file.sync_data().await?;
+    if cycle.is_new {
+        rt.sync_dir(&cycle.folder).await?;
+    }
+    cycle.map.written(bytes, position);
+    Ok(())
+}
+
+/// Where a map is written anew before it replaces the old one.
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("map-new")
+}
+
+/// Starts jobs for groups that are due, until the log closes.
+pub(crate) async fn settle_due<R: Runtime>(log: Log<R>) {
+    loop {
+        if log.with(|c| c.disk.closing || c.disk.fenced.is_some()) {
+            return;
+        }
+        while let Some(hold) = log.with(|c| {
+            c.ask_under_pressure();
+            c.pop_due()
+        }) {
+            let worker = log.clone();
+            log.start(async move {
+                worker.settle(&hold).await;
+                worker.trim_files(&hold).await;
+                worker.release_hold(hold);
+            });
+        }
+        if log.with(|c| c.journal.release_due().is_some()) {
+            log.wake.release.notify();
+        }
+        log.wake.settle.notified().await;
+    }
+}
