@@ -93,6 +93,15 @@ pub(crate) enum Failed {
     Io(io::Error),
 }
 
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failed::Log(error) => error.fmt(f),
+            Failed::Io(error) => error.fmt(f),
+        }
+    }
+}
+
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Failed::Log(error)

@@ -110,7 +110,7 @@ impl Node {
         rt.clone().spawn(async move {
             match node.boot(rt).await {
                 Ok(()) => {}
-                Err(error) => assert!(node.is_faulty(), "node {} starts: {error:?}", node.id),
+                Err(error) => assert!(node.is_faulty(), "node {} starts: {error}", node.id),
             }
         });
     }

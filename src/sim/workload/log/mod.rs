@@ -198,7 +198,7 @@ impl Node {
         match timeout(&self.driver, limit, rx).await {
             Ok(Some(Ok(logs))) => Some(logs),
             Ok(Some(Err(error))) => {
-                assert!(self.is_faulty(), "start: {error:?}");
+                assert!(self.is_faulty(), "start: {error}");
                 None
             }
             Ok(None) => panic!("the boot was dropped"),

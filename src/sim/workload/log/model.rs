@@ -141,8 +141,11 @@ impl GroupModel {
         assert_eq!(found.damage, [], "{id:?} is damaged");
         assert_eq!((found.topic, found.partition), (self.topic, self.partition));
         let hard_states = &self.hard_states[self.hard_states_flushed..];
+        // A commit alone may be forgotten, or be known better from what is settled.
+        let is_it =
+            |h: &HardState| (h.term, h.vote) == (found.hard_state.term, found.hard_state.vote);
         assert!(
-            hard_states.contains(&found.hard_state),
+            hard_states.iter().any(is_it) && found.hard_state.commit <= self.committed,
             "{id:?} has {:?}, none of {hard_states:?}",
             found.hard_state
         );
@@ -209,10 +212,10 @@ fn matches(state: &[Entry], found: &RestoredGroup) -> bool {
         return false;
     }
     let settled = found.settled.index.0 as usize;
-    if let Some(entry) = settled.checked_sub(1).and_then(|at| state.get(at)) {
-        if entry.term != found.settled.term || entry.next_offset != found.settled.next_offset {
-            return false;
-        }
+    if let Some(entry) = settled.checked_sub(1).and_then(|at| state.get(at))
+        && (entry.term, entry.next_offset) != (found.settled.term, found.settled.next_offset)
+    {
+        return false;
     }
     let first = found.start.index.0 as usize - 1;
     let from = settled.max(first);

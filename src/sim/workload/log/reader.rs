@@ -164,7 +164,7 @@ impl Reader {
             for entry in found {
                 let expected = &now[next.0 as usize - 1];
                 assert!(entry == *expected, "{id:?}: {entry:?} is not {expected:?}");
-                assert_eq!(self.log.term_at(id, next), Some(entry.term));
+                assert_eq!(self.log.term_at(id, next), Some(entry.term), "{id:?}");
                 next = next.next();
             }
         }
