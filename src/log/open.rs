@@ -13,7 +13,7 @@ use crate::core::{Core, Disk, IdMap, Memory};
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
 use crate::journal::{Item, Journal, JournalFile};
 use crate::log::Wake;
-use crate::release::{monitor_space, release_files};
+use crate::release::{flush_newest, monitor_space, release_files};
 use crate::scan::{Kept, KeptJournal};
 use crate::scan_journal::journal_folder;
 use crate::settler::settle_due;
@@ -47,12 +47,16 @@ pub(crate) async fn open<R: Runtime>(
         stats: CoreStats::default(),
         options,
     };
-    let mut orphans = Vec::new();
+    let (mut orphans, mut unsure) = (Vec::new(), Vec::new());
     let id = share.journal;
     for (restored, kept) in share.groups.into_iter().zip(share.kept) {
         let moved = restored.journal != id;
         orphans.extend(kept.orphans.iter().cloned());
+        let group = restored.group;
         adopt(&mut core, restored, kept, moved);
+        if moved && core.groups.get(&group).is_some_and(|g| g.segments.unsure) {
+            unsure.push(group);
+        }
     }
     remove_orphans(&rt, orphans).await?;
     remove_dead(&rt, &core.options.dir, share.dead).await?;
@@ -64,6 +68,10 @@ pub(crate) async fn open<R: Runtime>(
         gate: Gate::new(),
         journal_gate: Gate::new(),
     };
+    // The journal that still has what these settled last will go.
+    for group in unsure {
+        flush_newest(&log, group).await?;
+    }
     log.start_journal(write_frames(log.clone()));
     log.start_journal(grow_files(log.clone()));
     rewritten(&log).await?;

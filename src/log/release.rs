@@ -163,7 +163,7 @@ async fn settle_all<R: Runtime>(log: &Log<R>, groups: &[GroupId]) {
 }
 
 /// Flushes the newest segment and map of a group that were found at the start.
-async fn flush_newest<R: Runtime>(log: &Log<R>, group: GroupId) -> Result<(), Error> {
+pub(crate) async fn flush_newest<R: Runtime>(log: &Log<R>, group: GroupId) -> Result<(), Error> {
     let hold = log.hold(group).await;
     let found = log.with(|c| {
         let state = c.groups.get(&group).filter(|g| g.segments.unsure)?;
