@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import re
+import time
 
 from clients import java, run
 from kills import kills_lose_nothing
@@ -13,6 +14,8 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 PARTITIONS = 4
 # Records a partition; the last of each partition's values are 1 byte and 1 MiB.
 RECORDS = 12
+# Records say that they are ten minutes old: older ones would be the prey of retention.
+FIRST_MS = int(time.time() * 1000) - 600_000
 
 
 class Context:
@@ -78,7 +81,7 @@ def case(rng, partition, index, simple, large):
     if index % 3 == 1:
         pairs = [("trace", text(rng, 8)), ("again", text(rng, 3)), ("again", text(rng, 4))]
         headers = ",".join(f"{k}={encode(v)}" for k, v in pairs)
-    timestamp = 1_700_000_000_000 + index * 1000
+    timestamp = FIRST_MS + index * 1000
     return "\t".join([str(partition), str(timestamp), encode(key), encode(value), headers])
 
 
@@ -132,7 +135,7 @@ def from_an_offset_and_a_time(context):
         # Inside a batch: the whole batch comes back, the client drops what is before.
         got = consumer.consume(context.bootstrap, topic, 1, "5", RECORDS - 5)
         expect_lines(consumer.name, got, lines[5:], 5, timed=True)
-        got = consumer.consume(context.bootstrap, topic, 1, "@1700000006500", RECORDS - 7)
+        got = consumer.consume(context.bootstrap, topic, 1, f"@{FIRST_MS + 6500}", RECORDS - 7)
         expect_lines(consumer.name, got, lines[7:], 7, timed=True)
 
 
@@ -237,7 +240,7 @@ def big_topics_cross(context):
     with open(path, "w") as file:
         for index in range(count):
             value = encode(rng.randbytes(record))
-            file.write(f"0\t{1_700_000_000_000 + index}\t-\t{value}\t-\n")
+            file.write(f"0\t{FIRST_MS + index}\t-\t{value}\t-\n")
             lines.append(hashlib.sha256(value.encode()).digest())
     pairs = [("java", "librdkafka"), ("librdkafka", "java")]
     for writer, reader in pairs:
