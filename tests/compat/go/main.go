@@ -69,7 +69,8 @@ func produce(bootstrap, topic, cases, acks, codec, idempotent string) error {
 		kgo.SeedBrokers(bootstrap),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(codecs(codec)),
-		kgo.ProducerBatchMaxBytes(2_000_000),
+		// What a topic takes by default: a batch of 1 MiB holds that one record.
+		kgo.ProducerBatchMaxBytes(1_048_588),
 		kgo.ProducerLinger(20 * time.Millisecond),
 	}
 	if idempotent != "true" {
