@@ -35,7 +35,7 @@ pub(crate) use with_apis;
 
 macro_rules! define {
     ($($name:ident = $number:literal, $min:literal..=$max:literal, flexible $flexible:literal,
-        $request:ty, $response:ty;)*) => {
+        $request:ident $(<$rl:lifetime>)?, $response:ident $(<$sl:lifetime>)?;)*) => {
         /// An API whose messages are known here, in Kafka's numbering.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(i16)]

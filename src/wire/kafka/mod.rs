@@ -52,6 +52,15 @@ mod records;
 mod table;
 mod value;
 
+#[cfg(test)]
+mod fuzz_test;
+#[cfg(test)]
+mod golden_test;
+#[cfg(test)]
+mod oracle_test;
+#[cfg(test)]
+mod testing;
+
 pub use api::ApiKey;
 pub use array::{Array, Iter};
 pub use decoder::Decoder;

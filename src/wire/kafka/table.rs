@@ -165,6 +165,25 @@ macro_rules! structure {
                 }
             }
         }
+
+        #[cfg(test)]
+        impl<'a> $crate::kafka::testing::Arbitrary<'a> for $name $(<$lt>)? {
+            fn arbitrary(
+                random: &mut corelog_base::Random,
+                version: $crate::kafka::Version,
+            ) -> Self {
+                let mut value = $name::default();
+                $(if matches!(version.number, $versions) {
+                    value.$field = $crate::kafka::testing::arbitrary_field!(
+                        random, version $(, $nulls)?);
+                })*
+                $($(if matches!(version.number, $tag_versions) {
+                    value.$tag_field = $crate::kafka::testing::arbitrary_field!(
+                        random, version $(, $tag_nulls)?);
+                })*)?
+                value
+            }
+        }
     )* };
 }
 

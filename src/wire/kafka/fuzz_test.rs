@@ -1,0 +1,137 @@
+//! Mutations of the corpus: no decoder panics, takes much memory, or reads what it can't write.
+//!
+//! The corpus is one file a message, one line a seed: its version, then the body behind one byte
+//! of that version.
+
+use std::path::PathBuf;
+
+use corelog_base::Random;
+use corelog_fuzz::{Fuzz, Seed, hex, read_corpus};
+
+use super::api::with_apis;
+use super::testing::{encode, random};
+use super::*;
+
+#[global_allocator]
+static ALLOCATOR: corelog_fuzz::Counting = corelog_fuzz::Counting;
+
+fn corpus(name: &str) -> Vec<Seed> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    read_corpus(&folder.join(format!("{name}.hex")))
+}
+
+/// Reads a message, walks all of it by writing it again, and reads that.
+macro_rules! read_and_write {
+    ($name:ident, $input:expr) => {
+        if let Some((version, body)) = $input.split_first() {
+            let version = i16::from(*version);
+            if let Ok(message) = $name::decode(version, body) {
+                let mut encoder = Encoder::body();
+                message.encode(version, &mut encoder);
+                let written = encoder
+                    .finish()
+                    .expect("what was read can be said")
+                    .concat();
+                let again = $name::decode(version, &written).expect("what was written is read");
+                assert_eq!(again, message);
+            }
+        }
+    };
+}
+
+macro_rules! check_corpus {
+    ($name:ident, $missing:ident) => {
+        let seeds = corpus(stringify!($name));
+        let mut random_numbers = Random::new(1);
+        for version in <$name as Message>::API.versions() {
+            let label = version.to_string();
+            let with_version = |body: &[u8]| [&[version as u8], body].concat();
+            let mut seen = seeds.iter().filter(|seed| seed.label == label).peekable();
+            if seen.peek().is_none() {
+                // Not a large one, but one with something in it.
+                let bodies = (0..20).map(|_| {
+                    let message: $name = random(&mut random_numbers, version);
+                    encode(&message, version)
+                });
+                let body = bodies.filter(|b| b.len() < 400).max_by_key(Vec::len);
+                let line = hex(&with_version(&body.unwrap_or_default()));
+                $missing.push(format!("{}.hex: {label} {line}", stringify!($name)));
+            }
+            for seed in seen {
+                let message = $name::decode(version, &seed.bytes[1..]).expect("it is a seed");
+                assert_eq!(with_version(&encode(&message, version)), seed.bytes);
+            }
+        }
+    };
+}
+
+macro_rules! fuzz_all {
+    ($($name:ident = $number:literal, $versions:expr, flexible $flexible:literal,
+        $request:ident $(<$rl:lifetime>)?, $response:ident $(<$sl:lifetime>)?;)*) => {
+        /// Also the frozen form of every version: its seeds are read and written as they are.
+        #[test]
+        fn corpus_has_every_version() {
+            let mut missing = Vec::new();
+            $(check_corpus! { $request, missing })*
+            $(check_corpus! { $response, missing })*
+            assert!(missing.is_empty(), "the corpus lacks:\n{}", missing.join("\n"));
+        }
+
+        #[test]
+        fn requests() {
+            let fuzz = Fuzz::from_env(ApiKey::ALL.len() as u32);
+            $(
+                let name = stringify!($request);
+                let runs = fuzz.run(name, &corpus(name), |input| {
+                    read_and_write!($request, input);
+                });
+                assert!(runs > 50, "{name}: {runs} runs");
+            )*
+        }
+
+        #[test]
+        fn responses() {
+            let fuzz = Fuzz::from_env(ApiKey::ALL.len() as u32);
+            $(
+                let name = stringify!($response);
+                let runs = fuzz.run(name, &corpus(name), |input| {
+                    read_and_write!($response, input);
+                });
+                assert!(runs > 50, "{name}: {runs} runs");
+            )*
+        }
+    };
+}
+
+with_apis!(fuzz_all);
+
+#[test]
+fn headers() {
+    let fuzz = Fuzz::from_env(2);
+    let seeds = corpus("RequestHeader");
+    assert!(!seeds.is_empty());
+    fuzz.run("RequestHeader", &seeds, |input| {
+        if let Ok((header, body)) = RequestHeader::decode(input) {
+            assert!(body.len() <= input.len());
+            let mut encoder = Encoder::body();
+            header.encode(&mut encoder);
+            let written = encoder
+                .finish()
+                .expect("what was read can be said")
+                .concat();
+            let (again, _) = RequestHeader::decode(&written).expect("what was written is read");
+            assert_eq!(again, header);
+        }
+    });
+    let seeds = corpus("ResponseHeader");
+    assert!(!seeds.is_empty());
+    fuzz.run("ResponseHeader", &seeds, |input| {
+        for key in [ApiKey::ApiVersions, ApiKey::Produce] {
+            for version in key.versions() {
+                if let Ok((_, body)) = ResponseHeader::decode(key, version, input) {
+                    assert!(body.len() + 4 <= input.len());
+                }
+            }
+        }
+    });
+}
