@@ -20,6 +20,10 @@ mod sessions;
 #[cfg(test)]
 mod connection_test;
 #[cfg(test)]
+mod node;
+#[cfg(test)]
+mod protocol_test;
+#[cfg(test)]
 mod testing;
 
 pub use door::{Counters, Door};

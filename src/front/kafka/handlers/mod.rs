@@ -21,3 +21,16 @@ pub(super) mod offset_for_leader_epoch;
 mod operations;
 mod parts;
 pub(super) mod produce;
+
+#[cfg(test)]
+mod admin_test;
+#[cfg(test)]
+mod describe_test;
+#[cfg(test)]
+mod fetch_test;
+#[cfg(test)]
+mod metadata_test;
+#[cfg(test)]
+mod offsets_test;
+#[cfg(test)]
+mod produce_test;

@@ -1,0 +1,432 @@
+//! For tests: a broker of two cores with a door on each, on a simulated machine, and a client on
+//! another. Deterministic; time is simulated.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use corelog_base::{CoreId, NodeId, Replica, TimestampMs, TopicId};
+use corelog_broker::{AdminRequest, Broker, Lanes, NoPeers, Setup, lanes};
+use corelog_cluster::{ClusterId, Local, core_of};
+use corelog_log::{JournalId, JournalOptions, Share};
+use corelog_record::{BatchBuilder, Codec, records};
+use corelog_rt::{Notify, Runtime, Shared, Stream};
+use corelog_sim::{Options as SimOptions, Sim, SimRuntime, SimStream};
+use corelog_wire::kafka::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+    Encoder, ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchTopic, Message,
+    PartitionProduceData, ProduceRequest, ProduceResponse, ResponseHeader, TopicProduceData,
+};
+
+use super::{Door, Options};
+
+const CORES: u16 = 2;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What runs on each core, once it serves.
+type Cores = Shared<Vec<Option<(Broker<SimRuntime>, Door<SimRuntime>)>>>;
+
+/// What a test may look at from the client's machine.
+#[derive(Clone)]
+pub(super) struct Node {
+    rt: SimRuntime,
+    cores: Cores,
+}
+
+/// Boots a node, runs a test beside it, and ends both.
+pub(super) fn check<Fut>(test: impl FnOnce(Node) -> Fut + 'static)
+where
+    Fut: Future<Output = ()> + 'static,
+{
+    check_with(|_| {}, test);
+}
+
+/// With a configuration file of the node's own.
+pub(super) fn check_with<Fut>(
+    configure: impl FnOnce(&mut Local),
+    test: impl FnOnce(Node) -> Fut + 'static,
+) where
+    Fut: Future<Output = ()> + 'static,
+{
+    let sim = Sim::new(7, SimOptions::default());
+    let (server, client) = (sim.add_host(), sim.add_host());
+    let mut local = Local::new(NodeId(0));
+    local.tell("log.dirs", "/data");
+    configure(&mut local);
+    let boot = Boot {
+        local: Arc::new(local),
+        shares: Shared::new(Vec::new()),
+        lanes: Shared::new(lanes(CORES, 16).into_iter().map(Some).collect()),
+        scanned: (0..CORES).map(|_| Notify::new()).collect(),
+        cores: Shared::new((0..CORES).map(|_| None).collect()),
+    };
+    let node = Node {
+        rt: client.runtime(CoreId(0)),
+        cores: boot.cores.clone(),
+    };
+    let shared = Shared::new(boot);
+    server.start(CORES, |rt| {
+        let boot = shared.with(|boot| boot.clone());
+        async move { boot.run(rt).await }
+    });
+    sim.block_on(&client, async move {
+        while node.cores.with(|cores| cores.iter().any(Option::is_none)) {
+            node.rt.sleep(Duration::from_millis(1)).await;
+        }
+        test(node).await;
+    });
+    sim.shut_down();
+}
+
+/// What the cores share while they boot.
+#[derive(Clone)]
+struct Boot {
+    local: Arc<Local>,
+    shares: Shared<Vec<Option<Share>>>,
+    lanes: Shared<Vec<Option<Lanes>>>,
+    scanned: Vec<Notify>,
+    cores: Cores,
+}
+
+impl Boot {
+    async fn run(self, rt: SimRuntime) {
+        let core = usize::from(rt.core().0);
+        if core == 0 {
+            self.scan(&rt).await;
+        }
+        self.scanned[core].notified().await;
+        let share = self.shares.with(|shares| shares[core].take()).unwrap();
+        let setup = Setup {
+            node: NodeId(0),
+            cores: CORES,
+            seed: 5,
+            log: corelog_log::Options {
+                dir: "/data".into(),
+                journal: JournalOptions {
+                    file_bytes: 16 << 20,
+                    prewrite_bytes: 1 << 20,
+                    ..JournalOptions::default()
+                },
+                disk_reserve_bytes: 0,
+                ..corelog_log::Options::default()
+            },
+            share,
+            mesh: self.lanes.with(|lanes| lanes[core].take()).unwrap(),
+            peers: Box::new(NoPeers),
+            metadata_voters: vec![Replica {
+                node: NodeId(0),
+                id: 1,
+            }],
+            local: Arc::clone(&self.local),
+            scan_incomplete: false,
+        };
+        let opened = Broker::open(rt.clone(), setup).await.unwrap();
+        let broker = opened.start().await.unwrap();
+        broker.ready().await;
+        if core == 0 {
+            register(&broker).await;
+        }
+        let address = address(rt.core());
+        let options = Options {
+            memory_bytes: 256 << 20,
+            ..Options::default()
+        };
+        let door = Door::open(broker.clone(), address, options).await.unwrap();
+        self.cores.with(|cores| cores[core] = Some((broker, door)));
+    }
+
+    async fn scan(&self, rt: &SimRuntime) {
+        let journals: Vec<JournalId> = (1..=u64::from(CORES)).map(JournalId).collect();
+        let scan = corelog_log::scan(rt, Path::new("/data"), &[])
+            .await
+            .unwrap();
+        let shares = scan.share_out(&journals, 1, |group| core_of(group.group, CORES));
+        self.shares
+            .with(|all| *all = shares.into_iter().map(Some).collect());
+        self.scanned.iter().for_each(Notify::notify);
+    }
+}
+
+async fn register(broker: &Broker<SimRuntime>) {
+    let node = corelog_cluster::Node {
+        id: NodeId(0),
+        host: "broker.test".into(),
+        port: 9092,
+        cores: CORES,
+        rack: None,
+    };
+    let cluster = ClusterId::from_random([9; 16]);
+    let request = AdminRequest::RegisterNode { cluster, node };
+    broker.admin(request, 10 * SECOND).await.unwrap();
+}
+
+fn address(core: CoreId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 9092 + core.0))
+}
+
+impl Node {
+    pub(super) fn runtime(&self) -> &SimRuntime {
+        &self.rt
+    }
+
+    pub(super) fn broker(&self, core: usize) -> Broker<SimRuntime> {
+        self.cores
+            .with(|cores| cores[core].as_ref().unwrap().0.clone())
+    }
+
+    pub(super) fn door(&self, core: usize) -> Door<SimRuntime> {
+        self.cores
+            .with(|cores| cores[core].as_ref().unwrap().1.clone())
+    }
+
+    /// Connected to one core's door.
+    pub(super) async fn client(&self, core: u16) -> Client {
+        let stream = self.rt.connect(address(CoreId(core))).await.unwrap();
+        Client {
+            rt: self.rt.clone(),
+            stream,
+            received: BytesMut::with_capacity(1 << 16),
+            correlation_id: 0,
+        }
+    }
+
+    /// A topic of four partitions, on both cores.
+    pub(super) async fn topic(&self, name: &str, configs: &[(&str, &str)]) -> TopicId {
+        let mut client = self.client(0).await;
+        let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+            name,
+            value: Some(value),
+        });
+        let topic = CreatableTopic {
+            name,
+            num_partitions: 4,
+            replication_factor: 1,
+            configs: configs.collect(),
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest {
+            topics: vec![topic].into(),
+            timeout_ms: 5000,
+            ..Default::default()
+        };
+        let body = client.ask(7, &request).await;
+        let response = CreateTopicsResponse::decode(7, &body).unwrap();
+        let topic = response.topics.first().unwrap();
+        assert_eq!(topic.error_code, ErrorCode::NONE, "{topic:?}");
+        topic.topic_id
+    }
+}
+
+pub(super) struct Client {
+    rt: SimRuntime,
+    stream: SimStream,
+    received: BytesMut,
+    correlation_id: i32,
+}
+
+impl Client {
+    /// Sends a request without waiting for its response.
+    pub(super) async fn send<'m, M: Message<'m>>(&mut self, version: i16, request: &M) {
+        self.correlation_id += 1;
+        let mut encoder = Encoder::request(M::API, version, self.correlation_id, Some("test"));
+        request.encode(version, &mut encoder);
+        self.send_raw(encoder.finish().unwrap()).await;
+    }
+
+    pub(super) async fn send_raw(&mut self, parts: Vec<Bytes>) {
+        self.stream.send(parts).await.unwrap();
+    }
+
+    /// The body of the response to a request.
+    pub(super) async fn ask<'m, M: Message<'m>>(&mut self, version: i16, request: &M) -> Bytes {
+        self.send(version, request).await;
+        let frame = self.frame().await.expect("a response, not a close");
+        let (header, body) = ResponseHeader::decode(M::API, version, &frame).unwrap();
+        assert_eq!(header.correlation_id, self.correlation_id);
+        frame.slice(frame.len() - body.len()..)
+    }
+
+    /// The next frame, without its length; None if the server has closed.
+    pub(super) async fn frame(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(prefix) = self.received.first_chunk::<4>() {
+                let bytes = u32::from_be_bytes(*prefix) as usize;
+                if self.received.len() >= 4 + bytes {
+                    let frame = self.received.split_to(4 + bytes);
+                    return Some(frame.freeze().slice(4..));
+                }
+            }
+            self.received.reserve(1 << 16);
+            let received = std::mem::take(&mut self.received);
+            let (count, received) = self.stream.recv(received).await;
+            self.received = received;
+            match count {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.stream.close();
+    }
+}
+
+/// One batch for one partition, with acks=all.
+pub(super) fn produce_request<'a>(
+    topic: &'a str,
+    topic_id: TopicId,
+    partition: i32,
+    batch: &[u8],
+) -> ProduceRequest<'a> {
+    let data = PartitionProduceData {
+        index: partition,
+        records: Bytes::copy_from_slice(batch).into(),
+    };
+    let topic = TopicProduceData {
+        name: topic,
+        topic_id,
+        partition_data: vec![data].into(),
+    };
+    ProduceRequest {
+        acks: -1,
+        timeout_ms: 5000,
+        topic_data: vec![topic].into(),
+        ..Default::default()
+    }
+}
+
+impl Client {
+    /// Produces to a topic by name; the code, and the offset of the first record.
+    pub(super) async fn produce(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        batch: &[u8],
+    ) -> (ErrorCode, i64) {
+        let request = produce_request(topic, TopicId::ZERO, partition, batch);
+        let body = self.ask(9, &request).await;
+        let response = ProduceResponse::decode(9, &body).unwrap();
+        let topic = response.responses.first().unwrap();
+        let partition = topic.partition_responses.first().unwrap();
+        (partition.error_code, partition.base_offset)
+    }
+}
+
+/// A batch of records with these values.
+pub(super) fn batch(values: &[&str]) -> BytesMut {
+    let mut builder = BatchBuilder::new(Codec::None);
+    for value in values {
+        let now = TimestampMs(1_700_000_000_000);
+        builder
+            .push(now, None, Some(value.as_bytes()), &[])
+            .unwrap();
+    }
+    builder.finish()
+}
+
+/// The values of batches that stand back to back, with their offsets.
+pub(super) fn values(bytes: &[u8]) -> Vec<(i64, String)> {
+    let mut values = Vec::new();
+    for found in corelog_record::batches(bytes) {
+        let (_, batch) = found.unwrap();
+        for record in records(batch, 1 << 20).unwrap().iter() {
+            let record = record.unwrap();
+            let value = String::from_utf8(record.value.unwrap_or_default().to_vec()).unwrap();
+            values.push((record.offset.0, value));
+        }
+    }
+    values
+}
+
+impl Client {
+    /// The bytes of one partition from an offset on, as far as one response holds them.
+    pub(super) async fn fetch_bytes(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Vec<u8> {
+        let partition = FetchPartition {
+            partition,
+            fetch_offset: offset,
+            partition_max_bytes: 1 << 20,
+            ..Default::default()
+        };
+        let topic = FetchTopic {
+            topic,
+            partitions: vec![partition].into(),
+            ..Default::default()
+        };
+        let request = FetchRequest {
+            max_bytes: 1 << 20,
+            topics: vec![topic].into(),
+            ..Default::default()
+        };
+        let body = self.ask(11, &request).await;
+        let response = FetchResponse::decode(11, &body).unwrap();
+        let topic = response.responses.first().unwrap();
+        let partition = topic.partitions.first().unwrap();
+        assert_eq!(partition.error_code, ErrorCode::NONE);
+        partition.records.bytes().unwrap_or_default().to_vec()
+    }
+
+    /// Every record of a partition.
+    pub(super) async fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, String)> {
+        let mut all: Vec<(i64, String)> = Vec::new();
+        loop {
+            let next = all.last().map_or(0, |(offset, _)| offset + 1);
+            let found = values(&self.fetch_bytes(topic, partition, next).await);
+            if found.is_empty() {
+                return all;
+            }
+            all.extend(found);
+        }
+    }
+
+    /// Reads until there are `count` records, at most for a few seconds of simulated time.
+    pub(super) async fn wait_for(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        count: usize,
+    ) -> Vec<(i64, String)> {
+        for _ in 0..100 {
+            let all = self.fetch_all(topic, partition).await;
+            if all.len() >= count {
+                return all;
+            }
+            self.rt.sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{count} records did not come");
+    }
+
+    /// Moves the start of a partition; the code, and where it starts now.
+    pub(super) async fn trim(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> (ErrorCode, i64) {
+        let partition = DeleteRecordsPartition {
+            partition_index: partition,
+            offset,
+        };
+        let topic = DeleteRecordsTopic {
+            name: topic,
+            partitions: vec![partition].into(),
+        };
+        let request = DeleteRecordsRequest {
+            topics: vec![topic].into(),
+            timeout_ms: 5000,
+        };
+        let body = self.ask(2, &request).await;
+        let response = DeleteRecordsResponse::decode(2, &body).unwrap();
+        let partition = response.topics.first().unwrap().partitions.first().unwrap();
+        (partition.error_code, partition.low_watermark)
+    }
+}
