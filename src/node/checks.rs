@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use corelog_rt::{RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
 
@@ -11,6 +12,8 @@ use crate::conduct::RuntimeChoice;
 /// Descriptors that a small broker needs; more are asked for, and the host may give fewer.
 const DESCRIPTORS_MIN: u64 = 1_024;
 const DESCRIPTORS_WANTED: u64 = 1 << 20;
+const PORT_WAIT_MAX: Duration = Duration::from_secs(3);
+const PORT_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Checks what the chosen runtime and the data directory need. The directory exists afterwards.
 ///
@@ -33,8 +36,24 @@ pub(crate) fn check_host(settings: &Settings) -> Result<(), String> {
     let dir = &settings.data;
     fs::create_dir_all(dir).map_err(|e| format!("make the folder {}: {e}", dir.display()))?;
     probe_direct_io(dir).map_err(|missing| missing.to_string())?;
+    Ok(())
+}
+
+/// Waits a moment for ports that are taken: after SIGKILL, the kernel tears down the rings of the
+/// old process behind its end, and until then their listeners keep the port. A supervisor that
+/// starts the next process at once would find it taken.
+///
+/// # Errors
+/// A port that is still taken after [`PORT_WAIT_MAX`].
+pub(crate) async fn check_ports(settings: &Settings) -> Result<(), String> {
+    let deadline = Instant::now() + PORT_WAIT_MAX;
     for address in [settings.kafka_listen, settings.http_listen] {
-        check_port(address)?;
+        while let Err(taken) = check_port(address) {
+            if Instant::now() >= deadline {
+                return Err(taken);
+            }
+            tokio::time::sleep(PORT_LOOK_EVERY).await;
+        }
     }
     Ok(())
 }

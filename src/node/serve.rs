@@ -11,7 +11,7 @@ use corelog_rt::CommitMode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Settings;
-use crate::checks::{check_host, check_space};
+use crate::checks::{check_host, check_ports, check_space};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::identity::{Identity, identity, lock};
@@ -42,6 +42,7 @@ pub fn serve(settings: &Settings) -> Result<(), String> {
 async fn run(settings: &Settings) -> Result<(), String> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
+    check_ports(settings).await?;
     let cpus = cpus(&settings.cores);
     let cores = u16::try_from(cpus.len()).map_err(|_| "more cores than can be counted")?;
     if !settings.data.join("placement").exists() {
