@@ -1,6 +1,7 @@
 //! Frames: round trip, every flipped bit, and what is found in a broken one.
 
 use super::*;
+use crate::remains::find_remains;
 
 fn head(group: u64, index: u64) -> EntryHead {
     EntryHead {

@@ -24,6 +24,7 @@ mod options;
 mod read;
 mod record;
 mod release;
+mod remains;
 mod replay;
 mod scan;
 mod scan_journal;

@@ -270,22 +270,7 @@ fn apply(before: Option<SegmentMap>, record: &[u8]) -> Option<SegmentMap> {
         *n = index(u64::from(get_u32(record, at)?));
     }
     let mut rest = record.get(HEADER_BYTES..)?;
-    for bytes in take(&mut rest, counts[0], RUN_BYTES)?.chunks_exact(RUN_BYTES) {
-        map.runs.push(Run {
-            index: LogIndex(get_u64(bytes, 0)?),
-            term: Term(get_u64(bytes, 8)?),
-            offset: Offset(get_i64(bytes, 16)?),
-            position: get_u64(bytes, 24)?,
-        });
-    }
-    for bytes in take(&mut rest, counts[1], MARK_BYTES)?.chunks_exact(MARK_BYTES) {
-        map.marks.push(Mark {
-            position: get_u64(bytes, 0)?,
-            offset: Offset(get_i64(bytes, 8)?),
-            index: LogIndex(get_u64(bytes, 16)?),
-            max_timestamp_before: TimestampMs(get_i64(bytes, 24)?),
-        });
-    }
+    apply_places(&mut map, &mut rest, counts[0], counts[1])?;
     map.terms.clear();
     for bytes in take(&mut rest, counts[2], TERM_BYTES)?.chunks_exact(TERM_BYTES) {
         map.terms.push(TermStart {
@@ -316,6 +301,26 @@ fn apply(before: Option<SegmentMap>, record: &[u8]) -> Option<SegmentMap> {
         }),
     };
     Some(map)
+}
+
+fn apply_places(map: &mut SegmentMap, rest: &mut &[u8], runs: usize, marks: usize) -> Option<()> {
+    for bytes in take(rest, runs, RUN_BYTES)?.chunks_exact(RUN_BYTES) {
+        map.runs.push(Run {
+            index: LogIndex(get_u64(bytes, 0)?),
+            term: Term(get_u64(bytes, 8)?),
+            offset: Offset(get_i64(bytes, 16)?),
+            position: get_u64(bytes, 24)?,
+        });
+    }
+    for bytes in take(rest, marks, MARK_BYTES)?.chunks_exact(MARK_BYTES) {
+        map.marks.push(Mark {
+            position: get_u64(bytes, 0)?,
+            offset: Offset(get_i64(bytes, 8)?),
+            index: LogIndex(get_u64(bytes, 16)?),
+            max_timestamp_before: TimestampMs(get_i64(bytes, 24)?),
+        });
+    }
+    Some(())
 }
 
 fn apply_bare(map: &mut SegmentMap, rest: &mut &[u8], entries: usize) -> Option<()> {

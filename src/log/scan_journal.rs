@@ -8,8 +8,9 @@ use bytes::Bytes;
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 
 use crate::codec::{count, index, round_down, round_up};
-use crate::frame::{EntryHead, FrameHeader, find_remains, parse_frame, parse_header};
+use crate::frame::{EntryHead, FrameHeader, parse_frame, parse_header};
 use crate::judge::{Verdict, judge};
+use crate::remains::find_remains;
 use crate::replay::{Content, JournalEntry};
 use crate::{Error, JournalId};
 

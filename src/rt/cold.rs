@@ -1,15 +1,21 @@
 //! Cold file work in blocking calls, run on a core's [`Blocking`](crate::blocking) thread.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::{DirEntry, OpenMode, Space, sys};
 
 /// The least alignment of positions and lengths in direct I/O, in bytes.
 const ALIGNMENT_MIN: u32 = 4096;
+
+/// How long a file that a killed process still writes is waited for.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Opens for direct I/O and finds the alignment that the file asks for.
 pub(crate) fn open(path: &Path, mode: OpenMode) -> io::Result<(OwnedFd, u32)> {
@@ -19,8 +25,28 @@ pub(crate) fn open(path: &Path, mode: OpenMode) -> io::Result<(OwnedFd, u32)> {
         .create_new(mode == OpenMode::CreateNew)
         .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
         .open(path)?;
+    if mode != OpenMode::Read {
+        take(&file)?;
+    }
     let alignment = alignment(&file)?;
     Ok((OwnedFd::from(file), alignment))
+}
+
+/// Locks a file that is to be written. A process that was killed is gone before its ring is torn
+/// down: until its last write has ended, the kernel keeps the file, and with it this lock.
+fn take(file: &File) -> io::Result<()> {
+    let deadline = Instant::now() + LOCK_WAIT_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                let held = "the file is open for writing elsewhere";
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, held));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_LOOK_EVERY),
+        }
+    }
 }
 
 /// A file without a name, which is gone when it is closed.
