@@ -6,6 +6,7 @@ use crate::{Finding, check};
 /// Which rooms a room may use. A room may use any of these, never another.
 const FLOORS: &[(&str, &[&str])] = &[
     ("base", &[]),
+    ("fuzz", &["base"]),
     ("record", &["base"]),
     ("wire", &["base"]),
     ("rt", &["base"]),
@@ -58,7 +59,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     // The binary.
-    ("", &["base", "record", "client", "log", "node"]),
+    ("", &["base", "record", "rt", "client", "log", "node"]),
 ];
 
 /// A line of a manifest that names a dependency.

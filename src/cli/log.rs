@@ -1,0 +1,183 @@
+//! `corelog log`: a stopped node's files.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use clap::{Args, Subcommand};
+use corelog_base::CoreId;
+use corelog_log::{Finding, dump, verify};
+use corelog_rt::{CorePlan, Options, ring};
+use serde_json::json;
+
+use super::common::{EXIT_REFUSED, Failure, Format, print, print_json, run};
+
+/// Look into the data directory of a stopped node.
+#[derive(Args)]
+pub(crate) struct Log {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check every journal, map and segment, and name each damaged range. Changes nothing; exit
+    /// code 1 if there is damage.
+    Verify(Verify),
+    /// Print one line a journal frame and a segment.
+    Dump(Dump),
+}
+
+#[derive(Args)]
+struct Verify {
+    /// The data directory.
+    dir: PathBuf,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Args)]
+struct Dump {
+    /// The data directory.
+    dir: PathBuf,
+}
+
+impl Log {
+    pub(crate) fn run(self) -> ExitCode {
+        run(async {
+            match self.command {
+                Command::Verify(verify) => verify.run(),
+                Command::Dump(dump) => dump.run(),
+            }
+        })
+    }
+}
+
+/// A running node's files change under the reader's hands.
+fn check_stopped(dir: &Path) -> Result<(), Failure> {
+    if !dir.join("journal").is_dir() {
+        return Err(Failure::usage(format!(
+            "{} is no data directory: it has no folder 'journal'",
+            dir.display()
+        )));
+    }
+    if let Ok(lock) = File::open(dir.join("LOCK"))
+        && lock.try_lock_shared().is_err()
+    {
+        return Err(Failure::usage(format!(
+            "{} is in use: stop the node first",
+            dir.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Runs the work on a core of its own, and gives what it sends.
+fn on_core<T, W, F>(work: W) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    W: Fn(ring::RingRuntime, mpsc::Sender<T>) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (sender, receiver) = mpsc::channel();
+    let plan = CorePlan {
+        core: CoreId(0),
+        cpu: None,
+    };
+    let cores = ring::start(vec![plan], Options::default(), move |rt| {
+        work(rt, sender.clone())
+    });
+    let failed = |what: String| Failure {
+        code: EXIT_REFUSED,
+        message: what,
+        hint: None,
+    };
+    cores
+        .map_err(|e| failed(format!("start io_uring: {e}")))?
+        .join();
+    receiver
+        .recv()
+        .map_err(|_| failed("the check ended early".to_owned()))
+}
+
+impl Verify {
+    fn run(self) -> Result<(), Failure> {
+        check_stopped(&self.dir)?;
+        let dir = self.dir.clone();
+        let findings = on_core(move |rt, sender| {
+            let dir = dir.clone();
+            async move {
+                // The receiver waits for it.
+                let _ = sender.send(verify(&rt, &dir).await.map_err(|e| e.to_string()));
+            }
+        })?;
+        let findings = findings.map_err(|message| Failure {
+            code: EXIT_REFUSED,
+            message,
+            hint: None,
+        })?;
+        match self.format {
+            Format::Json => {
+                let values: Vec<_> = findings.iter().map(finding_json).collect();
+                print_json(&json!(values))?;
+            }
+            Format::Text if findings.is_empty() => print("no damage found\n")?,
+            Format::Text => {
+                let lines: Vec<String> = findings.iter().map(finding_line).collect();
+                print(&(lines.join("\n") + "\n"))?;
+            }
+        }
+        if findings.is_empty() {
+            return Ok(());
+        }
+        Err(Failure {
+            code: EXIT_REFUSED,
+            message: format!("{} findings", findings.len()),
+            hint: None,
+        })
+    }
+}
+
+fn finding_line(finding: &Finding) -> String {
+    let mut line = finding.path.display().to_string();
+    if !finding.bytes.is_empty() {
+        line += &format!(" bytes {}..{}", finding.bytes.start, finding.bytes.end);
+    }
+    if let Some(offsets) = &finding.offsets {
+        line += &format!(" offsets {}..{}", offsets.start, offsets.end);
+    }
+    line + ": " + &finding.what
+}
+
+fn finding_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "path": finding.path.display().to_string(),
+        "bytes": [finding.bytes.start, finding.bytes.end],
+        "group": finding.group.map(|g| g.0),
+        "offsets": finding.offsets.as_ref().map(|o| [o.start.0, o.end.0]),
+        "what": finding.what,
+    })
+}
+
+impl Dump {
+    fn run(self) -> Result<(), Failure> {
+        check_stopped(&self.dir)?;
+        let dir = self.dir;
+        let lines = on_core(move |rt, sender| {
+            let dir = dir.clone();
+            async move {
+                let mut lines = Vec::new();
+                let dumped = dump(&rt, &dir, &mut |line| lines.push(line)).await;
+                // The receiver waits for it.
+                let _ = sender.send(dumped.map(|()| lines).map_err(|e| e.to_string()));
+            }
+        })?;
+        let lines = lines.map_err(|message| Failure {
+            code: EXIT_REFUSED,
+            message,
+            hint: None,
+        })?;
+        print(&lines.iter().map(|l| format!("{l}\n")).collect::<String>())
+    }
+}
