@@ -199,6 +199,14 @@ impl Partition {
         self.advance(header.next_offset());
     }
 
+    /// A batch that was committed and lies before the log start: after a restart only its producer
+    /// matters. In log order, before the first commit.
+    pub fn remember(&mut self, header: &BatchHeader) {
+        if let Some(sequenced) = sequenced(header) {
+            self.producers.commit(&sequenced, header.base_offset);
+        }
+    }
+
     /// After a restart everything below the log start counts as committed, but the start may lie
     /// inside of a batch that is committed again: that one begins below.
     fn assert_follows(&self, header: &BatchHeader) {

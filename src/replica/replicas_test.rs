@@ -170,6 +170,45 @@ fn a_restart_keeps_offsets_and_raises_the_term() {
     assert_eq!(campaign[1], "append Opening 10@5 100..100, state 5 11 9");
 }
 
+/// The log start is committed and flushed before what lies before it is settled, and the commit
+/// index of the hard state lags behind.
+#[test]
+fn a_restart_knows_that_what_is_before_the_start_was_committed() {
+    let mut replicas = Replicas::new(1, NodeId(1));
+    let entry = |index: u64| Entry {
+        index: LogIndex(index),
+        term: Term(4),
+        kind: EntryKind::Batch,
+        base_offset: Offset(index as i64 - 1),
+        next_offset: Offset(index as i64),
+        data: batch(index as i64 - 1, 1),
+    };
+    let restored = Restored {
+        hard_state: HardState {
+            term: Term(4),
+            vote: 11,
+            commit: LogIndex(0),
+        },
+        start: LogStart {
+            index: LogIndex(3),
+            term_before: Term(4),
+            offset: Offset(2),
+        },
+        entries: (1..=4).map(entry).collect(),
+        ..Restored::default()
+    };
+    let create = In::Create {
+        spec: lone(),
+        restored,
+    };
+    assert_eq!(said(&mut replicas, create), ["Follower 4 end 4"]);
+    let campaign = said(&mut replicas, In::Campaign { group: GROUP });
+    assert_eq!(campaign[0], "Leader 5 end 4");
+    said(&mut replicas, state_persisted(5, 11));
+    let all = said(&mut replicas, persisted(5, 5));
+    assert_eq!(all, ["committed 3 to 5", "ready"]);
+}
+
 #[test]
 fn a_follower_refuses_and_unknown_groups_are_ignored() {
     let mut replicas = Replicas::new(1, NodeId(1));

@@ -292,8 +292,11 @@ impl Storage for Store {
         let mut hard_state = raft::prelude::HardState::default();
         hard_state.term = self.hard_state.term.0;
         hard_state.vote = self.hard_state.vote;
-        // A commit index beyond the log would be a hole; what is in segments was committed.
-        let committed = self.hard_state.commit.max(self.before.0).min(self.last().0);
+        // A commit index beyond the log would be a hole; what is in segments was committed, and
+        // so was what lies before the log's start, settled or not.
+        let gone = LogIndex(self.start.index.0.saturating_sub(1));
+        let known = self.hard_state.commit.max(self.before.0).max(gone);
+        let committed = known.min(self.last().0);
         hard_state.commit = committed.0;
         Ok(RaftState {
             hard_state,

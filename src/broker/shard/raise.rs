@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use corelog_base::{GroupId, LogIndex, Replica, TopicId};
+use corelog_base::{EntryKind, GroupId, LogIndex, Replica, TopicId};
 use corelog_cluster::{Change, TopicSettings};
 use corelog_log::{GroupConfig, RestoredGroup};
 use corelog_partition::{Epochs, Partition, Producers};
+use corelog_record::BatchHeader;
 use corelog_replica::{In, Restored, Spec};
 use corelog_rt::{Notify, Runtime};
 
@@ -182,6 +183,9 @@ impl<R: Runtime> Shard<R> {
             let start = restored.start.offset;
             let end = restored.settled.next_offset.max(start);
             partition = Partition::restore(start, end, epochs(restored), producers);
+            for header in trimmed(restored, checkpointed) {
+                partition.remember(&header);
+            }
         }
         let config = group_config(settings);
         match restored {
@@ -294,6 +298,19 @@ impl<R: Runtime> Shard<R> {
             group.settings = settings.clone();
         }
     }
+}
+
+/// Batches that lie before the log's start and in no checkpoint: the replica does not give them
+/// again, but a producer may repeat one of them.
+fn trimmed(
+    restored: &RestoredGroup,
+    checkpointed: LogIndex,
+) -> impl Iterator<Item = BatchHeader> + '_ {
+    let entries = restored.entries.iter().filter(move |entry| {
+        let known = entry.index <= checkpointed || entry.kind != EntryKind::Batch;
+        entry.index < restored.start.index && !known
+    });
+    entries.filter_map(|entry| BatchHeader::parse(&entry.data).ok())
 }
 
 /// The epochs of what is settled; later ones are noted as their entries commit.

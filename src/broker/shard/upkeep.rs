@@ -122,8 +122,9 @@ impl<R: Runtime> Shard<R> {
     /// The committed producer state, for the log to keep beside the segments.
     pub(crate) fn checkpoint(&self, id: GroupId) -> Option<Checkpoint> {
         let group = self.groups.get(&id)?;
+        // Right after a restart the state is ahead of what has been applied again.
         Some(Checkpoint {
-            index: group.applied,
+            index: group.applied.max(group.checkpointed),
             data: group.partition.producers().checkpoint(),
         })
     }
