@@ -1,5 +1,7 @@
 //! One partition's replica at its owning core.
 
+use std::collections::VecDeque;
+
 use bytes::BytesMut;
 use corelog_base::{GroupId, LogIndex, Offset, TimestampMs};
 use corelog_cluster::TopicSettings;
@@ -56,6 +58,9 @@ pub(crate) struct Group {
     pub(crate) trims: Vec<TrimWait>,
     /// In order of arrival; bounded by the doors' requests in flight.
     pub(crate) held: Vec<Held>,
+    /// Batches that what is known of their producers refuses, in order of arrival: each waits for
+    /// a barrier of its own, proposed after it came. Bounded as above.
+    pub(crate) doubted: VecDeque<Held>,
 }
 
 impl Group {
@@ -78,6 +83,7 @@ impl Group {
             fetches: FetchWaiters::default(),
             trims: Vec::new(),
             held: Vec::new(),
+            doubted: VecDeque::new(),
         }
     }
 

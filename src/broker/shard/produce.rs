@@ -1,5 +1,6 @@
 //! Produce at the owning core: producer state, offsets, stamps, a proposal.
 
+use bytes::Bytes;
 use corelog_base::{EntryKind, GroupId, TimestampMs};
 use corelog_log::Kind;
 use corelog_partition::{Admission, Refusal};
@@ -14,6 +15,13 @@ use crate::api::{Acks, Produced};
 use crate::effects::Effects;
 use crate::message::{ProduceVisit, Reply, ReplyTo};
 use crate::{Error, Result};
+
+/// Whether this replica has led after a batch came, or may have been replaced without knowing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leads {
+    Perhaps,
+    Surely,
+}
 
 /// Whether the log takes a batch now.
 enum Room {
@@ -56,7 +64,13 @@ impl<R: Runtime> Shard<R> {
             Ok(Room::None) => return self.hold(id, held),
             Err(error) => return self.settle(item, Err(error), fx),
         }
+        self.admit(id, held, Leads::Perhaps, fx);
+    }
+
+    fn admit(&mut self, id: GroupId, held: Held, leads: Leads, fx: &mut Effects) {
+        let item = held.item;
         let not_leader = self.not_leader(id);
+        let doubtful = leads == Leads::Perhaps && !self.is_lone(id);
         let group = self.groups.get_mut(&id).expect("checked to be there");
         let error = match group.partition.admit(&held.header) {
             Ok(Admission::Append { .. }) => return self.propose(id, held, fx),
@@ -75,11 +89,48 @@ impl<R: Runtime> Shard<R> {
             // Producer states of earlier leaders count only once they are known to be committed.
             Err(Refusal::NotReady) => return group.held.push(held),
             Err(Refusal::NotLeader) => not_leader,
+            Err(Refusal::Fenced | Refusal::Gap | Refusal::Forgotten) if doubtful => {
+                return self.doubt(id, held, fx);
+            }
             Err(Refusal::Fenced) => Error::ProducerFenced,
             Err(Refusal::Gap) => Error::SequenceGap,
             Err(Refusal::Forgotten) => Error::SequenceForgotten,
         };
         self.settle(item, Err(error), fx);
+    }
+
+    /// A refusal by what is known of a producer ends its sequence, so it must be the truth. A
+    /// replica that was cut off or stood still may believe that it leads while a newer leader has
+    /// taken batches: it finds a gap before the next one of a producer that did nothing wrong. So
+    /// an empty entry is proposed, and the batch is judged again once that has committed; a
+    /// replica that leads no more tells the producer so instead.
+    fn doubt(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
+        let group = self.groups.get_mut(&id).expect("checked to be there");
+        group.doubted.push_back(held);
+        let barrier = In::Propose {
+            group: id,
+            kind: EntryKind::Opening,
+            base_offset: group.partition.next_offset(),
+            data: Bytes::new(),
+        };
+        self.step(barrier, fx);
+    }
+
+    /// An empty entry of this leadership has committed after its first: it is the barrier of the
+    /// batch that has waited longest. This replica led when that batch came.
+    pub(super) fn settle_doubt(&mut self, id: GroupId, fx: &mut Effects) {
+        let group = self.groups.get_mut(&id);
+        if let Some(held) = group.and_then(|group| group.doubted.pop_front()) {
+            self.admit(id, held, Leads::Surely, fx);
+        }
+    }
+
+    /// Agrees with nobody: no other replica can have taken over.
+    fn is_lone(&self, id: GroupId) -> bool {
+        let key = self.groups.get(&id).map(|group| group.key);
+        let topic = key.and_then(|key| self.image.topic(key.topic));
+        let partition = key.and_then(|key| topic?.partition(key.partition));
+        partition.is_some_and(|partition| partition.replicas.len() == 1)
     }
 
     fn propose(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
@@ -167,6 +218,7 @@ impl<R: Runtime> Shard<R> {
         };
         let mut items: Vec<ItemId> = group.commits.drain().map(|wait| wait.item).collect();
         items.extend(group.held.drain(..).map(|held| held.item));
+        items.extend(group.doubted.drain(..).map(|held| held.item));
         let trims = std::mem::take(&mut group.trims);
         for item in items {
             self.settle(item, Err(error.clone()), fx);

@@ -189,7 +189,16 @@ impl<R: Runtime> Shard<R> {
                     group.partition.commit(&header);
                 }
             }
-            EntryKind::Opening | EntryKind::Members => {}
+            EntryKind::Opening => {
+                // The first of a leadership commits before the partition is ready; an older one
+                // is no barrier of this leadership.
+                let leading = group.partition.leading();
+                let ours = leading == Some(LeaderEpoch::of(entry.term));
+                if ours && group.partition.is_ready() {
+                    self.settle_doubt(id, fx);
+                }
+            }
+            EntryKind::Members => {}
             EntryKind::LogStart => {
                 let bytes: [u8; 8] =
                     entry.data.as_ref().try_into().map_err(|_| {
