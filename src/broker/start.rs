@@ -11,7 +11,7 @@ use corelog_log::{
     Checkpoint, Checkpoints, Entries, EntriesPlan, Log, Options, RestoredGroup, Share,
 };
 use corelog_rt::mesh::MeshEnd;
-use corelog_rt::{Credits, Gate, Notify, Runtime, Shared};
+use corelog_rt::{Credits, Gate, Notify, Runtime, Shared, WeakShared};
 
 use crate::handle::{Broker, Inner, LANE_CREDITS, Peers};
 use crate::message::Message;
@@ -81,7 +81,7 @@ impl<R: Runtime> Broker<R> {
         };
         let shard = Shard::new(rt.clone(), log.clone(), setup.seed, identity);
         let shard = Shared::new(shard);
-        source.0.with(|source| *source = Some(shard.clone()));
+        source.0.with(|source| *source = Some(shard.downgrade()));
         let inner = Rc::new(Inner {
             rt,
             node: setup.node,
@@ -273,8 +273,9 @@ pub struct Stats {
     pub groups: u64,
 }
 
-/// Gives the log the committed producer state of its groups. Empty until the shard is made.
-struct CheckpointSource<R: Runtime>(Shared<Option<Shared<Shard<R>>>>);
+/// Gives the log the committed producer state of its groups. Empty until the shard is made, and
+/// once it is gone: the shard owns the log, so the log may not own the shard.
+struct CheckpointSource<R: Runtime>(Shared<Option<WeakShared<Shard<R>>>>);
 
 impl<R: Runtime> Clone for CheckpointSource<R> {
     fn clone(&self) -> Self {
@@ -284,7 +285,7 @@ impl<R: Runtime> Clone for CheckpointSource<R> {
 
 impl<R: Runtime> Checkpoints for CheckpointSource<R> {
     fn checkpoint(&self, group: GroupId) -> Option<Checkpoint> {
-        let shard = self.0.with(|shard| shard.clone())?;
+        let shard = self.0.with(|shard| shard.clone())?.upgrade()?;
         shard.with(|shard| shard.checkpoint(group))
     }
 }

@@ -31,6 +31,8 @@ pub use buffer::AlignedBuf;
 pub use cold::space;
 pub use cores::{CommitMode, CorePlan, Cores, Heartbeats, Options};
 pub use cpus::allowed_cpus;
-pub use local::{Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, oneshot, timeout};
+pub use local::{
+    Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, WeakShared, oneshot, timeout,
+};
 pub use probe::{Missing, RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
 pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::mem::replace;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,6 +30,28 @@ impl<T> Shared<T> {
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
+    }
+}
+
+/// A [`Shared`] that keeps nothing alive: for state that refers back to what owns it.
+pub struct WeakShared<T>(Weak<RefCell<T>>);
+
+impl<T> Shared<T> {
+    pub fn downgrade(&self) -> WeakShared<T> {
+        WeakShared(Rc::downgrade(&self.0))
+    }
+}
+
+impl<T> WeakShared<T> {
+    /// None once the last [`Shared`] is gone.
+    pub fn upgrade(&self) -> Option<Shared<T>> {
+        self.0.upgrade().map(Shared)
+    }
+}
+
+impl<T> Clone for WeakShared<T> {
+    fn clone(&self) -> Self {
+        Self(Weak::clone(&self.0))
     }
 }
 

@@ -138,7 +138,8 @@ impl Sim {
         }
     }
 
-    /// Ends the simulation: every task of every host is dropped.
+    /// Ends the simulation: every task of every host is dropped, and then what is to happen and
+    /// what the disks hold. Whoever still has a runtime of it keeps an empty world alive.
     pub fn shut_down(&self) {
         loop {
             let gone = self.0.with(|world| {
@@ -156,8 +157,10 @@ impl Sim {
                 .iter()
                 .all(|(tasks, listeners)| tasks.is_empty() && listeners.is_empty())
             {
-                return;
+                break;
             }
         }
+        let rest = self.0.with(World::take_rest);
+        drop(rest);
     }
 }

@@ -278,6 +278,16 @@ impl World {
         cells.collect()
     }
 
+    /// What would happen, and the disks with what is underway on them; the caller drops it outside.
+    pub(crate) fn take_rest(&mut self) -> impl Sized + use<> {
+        let events = std::mem::take(&mut self.events);
+        let disks = self.hosts.iter_mut().map(|host| {
+            let underway = std::mem::take(&mut host.underway);
+            (std::mem::take(&mut host.disk), underway)
+        });
+        (events, disks.collect::<Vec<_>>())
+    }
+
     pub(crate) fn pause(&mut self, host: usize, duration: Duration) {
         let until = self.now + duration;
         for core in self.cores.iter_mut().filter(|c| c.host == host) {
