@@ -144,8 +144,11 @@ impl<F: Clone> Core<F> {
             self.memory.unsettled_bytes += appended.added;
             self.memory.unsettled_bytes -= appended.removed;
         }
+        let at_once = state.config.durability == Durability::Memory;
+        #[cfg(feature = "planted")]
+        let at_once = at_once || crate::planted::is_awake(crate::planted::Bug::AcknowledgesEarly);
         if let Some((index, term)) = last
-            && state.config.durability == Durability::Memory
+            && at_once
         {
             self.events.push(Event::Persisted { group, index, term });
         }

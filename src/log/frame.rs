@@ -363,6 +363,14 @@ pub(crate) struct Parsed<'a> {
     pub stride: usize,
 }
 
+fn is_sum_of(bytes: &[u8], sum: u32) -> bool {
+    #[cfg(feature = "planted")]
+    if crate::planted::is_awake(crate::planted::Bug::IgnoresChecksums) {
+        return true;
+    }
+    crc32c(bytes) == sum
+}
+
 /// The entry at the start of `bytes`, if it belongs to this frame and is sound.
 pub(crate) fn parse_entry(bytes: &[u8], seed: u32, sequence: u64) -> Option<Parsed<'_>> {
     if get_u64(bytes, 56)? != sequence {
@@ -371,7 +379,7 @@ pub(crate) fn parse_entry(bytes: &[u8], seed: u32, sequence: u64) -> Option<Pars
     let data_bytes = get_u32(bytes, 4)? as usize;
     let end = ENTRY_BYTES.checked_add(data_bytes)?;
     let summed = bytes.get(4..end)?;
-    if crc32c(summed) ^ seed != get_u32(bytes, 0)? {
+    if !is_sum_of(summed, get_u32(bytes, 0)? ^ seed) {
         return None;
     }
     let [kind, flags] = get(bytes, 52)?;

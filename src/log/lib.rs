@@ -21,6 +21,8 @@ mod map;
 mod map_codec;
 mod open;
 mod options;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod read;
 mod record;
 mod release;

@@ -195,6 +195,10 @@ impl SegmentMap {
 
     /// Whether a chunk's bytes are what was written.
     pub(crate) fn is_sound(&self, number: u64, bytes: &[u8]) -> bool {
+        #[cfg(feature = "planted")]
+        if crate::planted::is_awake(crate::planted::Bug::IgnoresChecksums) {
+            return true;
+        }
         count(bytes.len()) == self.chunk_bytes(number)
             && self.chunks.get(index(number)) == Some(&crc32c(bytes))
     }

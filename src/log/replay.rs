@@ -106,6 +106,8 @@ impl Replay {
             }
             return;
         };
+        #[cfg(feature = "planted")]
+        let cuts = cuts && !crate::planted::is_awake(crate::planted::Bug::KeepsConflicts);
         if cuts && !head.carried {
             group.slots.split_off(&head.index);
         }

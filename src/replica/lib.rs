@@ -20,6 +20,8 @@ mod message;
 mod message_test;
 #[cfg(test)]
 mod peers_test;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod ready;
 mod replicas;
 #[cfg(test)]

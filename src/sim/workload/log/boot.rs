@@ -19,7 +19,7 @@ pub(super) async fn boot(
     model: Shared<Model>,
 ) -> Opened {
     let (placement, found) = find(&rt, cores).await?;
-    assert!(!found.is_incomplete());
+    assert!(!found.is_incomplete(), "a frame is lost");
     let judged: Vec<_> = model.with(|model| {
         let groups = found.groups().iter();
         groups.filter_map(|found| judge(model, found)).collect()

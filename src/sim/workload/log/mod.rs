@@ -8,6 +8,7 @@ mod model;
 mod reader;
 mod writer;
 
+use std::path::Path;
 use std::time::Duration;
 
 use corelog_base::{CoreId, Random};
@@ -18,7 +19,7 @@ use crate::workload::placement::{DIR, owner};
 use crate::{Host, Sim, SimRuntime};
 use boot::boot;
 use model::Model;
-use reader::Reader;
+use reader::{Disk, Reader};
 use writer::Writer;
 
 /// What a seed did.
@@ -31,6 +32,8 @@ pub struct Report {
     pub closes: u32,
     /// Logs that stopped because of a disk's error.
     pub fenced: u64,
+    /// Reads that named damage.
+    pub damaged: u64,
 }
 
 /// How a run differs from the usual.
@@ -38,6 +41,8 @@ pub struct Report {
 pub struct Setting {
     /// A disk that forgets flushes: power loss takes what was acknowledged. To be caught.
     pub forgets_flushes: bool,
+    /// Bits of segments flip before the last look: each read is right, or names the damage.
+    pub rots: bool,
 }
 
 fn options() -> Options {
@@ -70,6 +75,7 @@ pub fn run(seed: u64, setting: &Setting) -> Report {
         driver: driver.runtime(CoreId(0)),
         host,
         model: Shared::new(Model::default()),
+        rots: setting.rots,
         report: Report::default(),
         random,
     };
@@ -83,6 +89,7 @@ struct Node {
     driver: SimRuntime,
     host: Host,
     model: Shared<Model>,
+    rots: bool,
     report: Report,
     random: Random,
 }
@@ -104,7 +111,12 @@ impl Node {
             .start(cores, None)
             .await
             .expect("the last start is not disturbed");
-        self.check_all(&logs).await;
+        let disk = match self.rots {
+            true => self.rot(),
+            false => Disk::Sound,
+        };
+        self.check_all(&logs, disk).await;
+        self.report.damaged = self.model.with(|model| model.damaged);
         self.report.acknowledged = self.model.with(|model| model.acknowledged);
         self.report.fenced = self.model.with(|model| model.fenced);
         self.report
@@ -148,7 +160,7 @@ impl Node {
         let logs = self.start(cores, cut_short).await;
         if let Some(logs) = &logs {
             if self.random.chance(300) && !self.is_faulty() {
-                self.check_all(logs).await;
+                self.check_all(logs, Disk::Sound).await;
             }
             self.work(logs);
             let ms = 1 + self.random.below(400);
@@ -169,6 +181,21 @@ impl Node {
             let faults = &disk.faults;
             faults.read_errors_ppm + faults.write_errors_ppm + faults.flush_errors_ppm > 0
         })
+    }
+
+    /// Flips one bit in about half of the segments.
+    fn rot(&mut self) -> Disk {
+        let random = &mut self.random;
+        self.host.disk(|disk| {
+            let is_segment = |path: &Path| path.extension().is_some_and(|e| e == "log");
+            for (path, bytes) in disk.files() {
+                if is_segment(&path) && bytes > 0 && random.chance(500) {
+                    let (position, bit) = (random.below(bytes), random.below(8));
+                    disk.flip(&path, position, 1 << bit);
+                }
+            }
+        });
+        Disk::Rotten
     }
 
     fn kill(&mut self) {
@@ -225,7 +252,7 @@ impl Node {
     }
 
     /// On each group's own core.
-    async fn check_all(&self, logs: &[Log<SimRuntime>]) {
+    async fn check_all(&self, logs: &[Log<SimRuntime>], disk: Disk) {
         let groups: Vec<_> = self
             .model
             .with(|model| model.groups.keys().copied().collect());
@@ -235,7 +262,7 @@ impl Node {
             let reader = Reader::new(log, id, self.model.clone());
             let (tx, rx) = oneshot();
             self.host.runtime(core).spawn(async move {
-                reader.check_all().await;
+                reader.check_all(disk).await;
                 // The driver waits for it.
                 let _ = tx.send(());
             });

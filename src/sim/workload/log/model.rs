@@ -233,6 +233,7 @@ pub(super) struct Model {
     /// Appends whose persistence was told.
     pub acknowledged: u64,
     pub fenced: u64,
+    pub damaged: u64,
 }
 
 impl Model {
