@@ -199,6 +199,28 @@ fn every_dependency_is_used() {
     check("every dependency is used", findings);
 }
 
+/// The bugs on purpose are no part of what is built for use: tests of the simulator turn them on,
+/// and no other manifest and no default does.
+#[test]
+fn planted_bugs_stay_in_the_tests_of_the_simulator() {
+    let mut findings = Vec::new();
+    for (path, text) in source::files(&["Cargo.toml"]) {
+        let mut part = "";
+        for (line, text) in (1..).zip(text.lines()) {
+            if text.starts_with('[') {
+                part = text;
+            }
+            let named = text.contains("planted");
+            let declared = part == "[features]" && text == "planted = []";
+            let tested = path == "src/sim/Cargo.toml" && part == "[dev-dependencies]";
+            if named && !declared && !tested {
+                findings.push(Finding::new(&path, line, "turns on a planted bug"));
+            }
+        }
+    }
+    check("planted bugs stay in the tests of the simulator", findings);
+}
+
 fn is_binary(path: &str) -> bool {
     path == "src/main.rs" || path.starts_with("src/cli/") || path.starts_with("tests/")
 }
