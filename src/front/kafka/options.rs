@@ -36,7 +36,8 @@ pub(super) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The door's settings on one core.
 ///
-/// Memory is a sum: 64 KiB a connection, and `memory_bytes` for all else that the door holds.
+/// Memory is a sum: 64 KiB a connection, `memory_bytes` for all else that the door holds, and
+/// `request_bytes_max` once, while a batch is decompressed to be checked or recompressed.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `socket.request.max.bytes`: a frame above it closes the connection.

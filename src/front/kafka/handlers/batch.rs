@@ -141,14 +141,7 @@ impl Rules {
     /// Checks what was sent for one partition: exactly one good batch of format 2.
     pub(super) fn check(&self, partition: i32, bytes: &[u8]) -> Result<Checked, Refusal> {
         check_shape(bytes)?;
-        if bytes.len() > self.batch_bytes_max {
-            let why = format!(
-                "the batch has {} bytes, and max.message.bytes is {}",
-                bytes.len(),
-                self.batch_bytes_max
-            );
-            return Err(Fault::new(ErrorCode::MESSAGE_TOO_LARGE, why).into());
-        }
+        self.check_size(bytes)?;
         let header = validate(bytes, &self.policy)?;
         let codec = header.attributes.codec()?;
         if codec == Codec::Zstd && self.version < ZSTD_VERSION_MIN {
@@ -169,10 +162,21 @@ impl Rules {
         };
         if let Some(wanted) = self.codec.filter(|wanted| *wanted != codec) {
             let batch = recompress(bytes, wanted, self.policy.decompressed_bytes_max)?;
+            // What is stored must be within the bound too: consumers size their buffers by it.
+            self.check_size(&batch)?;
             checked.header = BatchHeader::parse(&batch)?;
             checked.recompressed = Some(batch);
         }
         Ok(checked)
+    }
+
+    fn check_size(&self, batch: &[u8]) -> Result<(), Refusal> {
+        let (bytes, bytes_max) = (batch.len(), self.batch_bytes_max);
+        if bytes <= bytes_max {
+            return Ok(());
+        }
+        let why = format!("the batch has {bytes} bytes, and max.message.bytes is {bytes_max}");
+        Err(Fault::new(ErrorCode::MESSAGE_TOO_LARGE, why).into())
     }
 }
 

@@ -73,6 +73,34 @@ fn counts_must_agree_even_where_records_are_not_read() {
     check(&settings(), 9, &bytes, ErrorCode::INVALID_RECORD);
 }
 
+/// Gives a batch whose header was changed the CRC that it now has.
+fn seal(mut bytes: BytesMut) -> BytesMut {
+    let crc = corelog_base::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn the_last_delta_must_agree_even_where_records_are_not_read() {
+    for codec in [Codec::None, Codec::Zstd] {
+        let mut bytes = batch(codec, NOW);
+        bytes[23..27].copy_from_slice(&5i32.to_be_bytes());
+        check(&settings(), 9, &seal(bytes), ErrorCode::INVALID_RECORD);
+    }
+}
+
+#[test]
+fn clients_write_no_control_batches_and_set_no_append_time() {
+    for (bits, expected) in [
+        (0x20, ErrorCode::INVALID_RECORD),
+        (0x08, ErrorCode::INVALID_TIMESTAMP),
+    ] {
+        let mut bytes = batch(Codec::None, NOW);
+        bytes[22] |= bits;
+        check(&settings(), 9, &seal(bytes), expected);
+    }
+}
+
 #[test]
 fn an_unknown_codec_and_an_early_zstd_are_unsupported() {
     let mut bytes = batch(Codec::None, NOW);
@@ -97,6 +125,7 @@ fn an_unknown_codec_and_an_early_zstd_are_unsupported() {
 fn the_largest_batch_is_the_topics() {
     let bytes = batch(Codec::None, NOW);
     let mut settings = settings();
+    assert_eq!(settings.message_bytes_max, 1_048_588);
     settings.message_bytes_max = bytes.len() as u32;
     assert!(rules(&settings, 9).check(0, &bytes).is_ok());
     settings.message_bytes_max -= 1;
@@ -159,4 +188,32 @@ fn a_topic_with_its_own_codec_recompresses() {
     assert_eq!(checked.header.attributes.codec(), Ok(Codec::Zstd));
     let again = rules(&settings, 9).check(0, &stored).unwrap();
     assert!(again.recompressed.is_none());
+}
+
+#[test]
+fn the_largest_batch_is_the_topics_also_once_recompressed() {
+    let mut builder = BatchBuilder::new(Codec::Gzip);
+    builder.push(NOW, None, Some(&[7; 5000]), &[]).unwrap();
+    let bytes = builder.finish();
+    assert!(bytes.len() < 1000);
+    let mut settings = settings();
+    settings.message_bytes_max = 1000;
+    assert!(rules(&settings, 9).check(0, &bytes).is_ok());
+    settings.compression = Compression::Uncompressed;
+    check(&settings, 9, &bytes, ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+#[test]
+fn every_codec_is_kept_as_it_was_sent() {
+    for codec in [
+        Codec::None,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ] {
+        let checked = rules(&settings(), 9).check(0, &batch(codec, NOW)).unwrap();
+        assert!(checked.recompressed.is_none());
+        assert_eq!(checked.header.attributes.codec(), Ok(codec));
+    }
 }

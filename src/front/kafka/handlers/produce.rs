@@ -8,13 +8,14 @@ use corelog_base::TopicId;
 use corelog_broker::{
     Acks, Error, PartitionKey, ProducePart, ProduceRequest, Produced, SubmittedProduce,
 };
-use corelog_rt::{Credit, Runtime};
+use corelog_rt::{Credit, Credits, Runtime};
 use corelog_wire::kafka::{
     self, ErrorCode, LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse,
     TopicProduceResponse,
 };
 
 use super::super::call::{Call, Caller, Fault, Malformed};
+use super::super::context::Endpoint;
 use super::super::service::{Reply, Started, Task};
 use super::batch::{Refusal, Rules};
 
@@ -37,8 +38,13 @@ enum Outcome {
 struct Pending<R: Runtime> {
     caller: Caller<R>,
     acks: i16,
-    topics: Vec<(String, TopicId, Vec<Answer>)>,
+    topics: Vec<TopicAnswer>,
+    /// For batches that were recompressed.
+    _recompressed: Vec<Credit>,
 }
+
+/// A topic as the client named it, and its partitions.
+type TopicAnswer = (String, TopicId, Vec<Answer>);
 
 pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
     Box::pin(async move {
@@ -79,6 +85,7 @@ async fn submit<R: Runtime>(
         caller,
         acks: plan.acks,
         topics: plan.topics,
+        _recompressed: plan.recompressed,
     };
     Ok((pending, submitted, credit))
 }
@@ -95,9 +102,11 @@ struct Accepted {
 struct Plan {
     acks: i16,
     timeout: Duration,
-    topics: Vec<(String, TopicId, Vec<Answer>)>,
+    topics: Vec<TopicAnswer>,
     /// In the order of the body.
     accepted: Vec<Accepted>,
+    /// For batches that were recompressed: what a client sends may be a thousandth of them.
+    recompressed: Vec<Credit>,
 }
 
 impl Plan {
@@ -108,6 +117,7 @@ impl Plan {
             timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
             topics: Vec::new(),
             accepted: Vec::new(),
+            recompressed: Vec::new(),
         };
         let refusal = match request.acks {
             -1..=1 if request.transactional_id.is_none() => None,
@@ -125,7 +135,8 @@ impl Plan {
             let mut answers = Vec::new();
             for partition in topic.partition_data.iter() {
                 let checked = rules.as_ref().map_err(Refusal::clone);
-                let checked = checked.and_then(|rules| plan.check(rules, &partition));
+                let checked =
+                    checked.and_then(|rules| plan.check(rules, &partition, &call.context.work));
                 answers.push(Answer {
                     index: partition.index,
                     outcome: checked.map_or_else(Outcome::Refused, Outcome::Submitted),
@@ -142,6 +153,7 @@ impl Plan {
         &mut self,
         rules: &Rules,
         partition: &kafka::PartitionProduceData<'_>,
+        work: &Credits,
     ) -> Result<usize, Refusal> {
         let none = "a partition needs exactly one batch";
         let (Some(bytes), Some(range)) = (partition.records.bytes(), partition.records.range())
@@ -149,6 +161,13 @@ impl Plan {
             return Err(Fault::new(ErrorCode::INVALID_RECORD, none).into());
         };
         let checked = rules.check(partition.index, bytes)?;
+        if let Some(batch) = &checked.recompressed {
+            let none = "no memory is free to recompress this batch";
+            let credit = work.try_take(batch.len() as u64);
+            // Retriable: others give theirs back once their batches are committed.
+            let credit = credit.ok_or_else(|| Fault::new(ErrorCode::REQUEST_TIMED_OUT, none))?;
+            self.recompressed.push(credit);
+        }
         self.accepted.push(Accepted {
             key: checked.key,
             header: checked.header,
@@ -195,19 +214,8 @@ impl<R: Runtime> Pending<R> {
             _ => None,
         });
         let endpoints = self.caller.context.endpoints_of(moved);
-        let topics = self
-            .topics
-            .iter()
-            .map(|(name, topic_id, answers)| TopicProduceResponse {
-                name,
-                topic_id: *topic_id,
-                partition_responses: answers.iter().map(|a| partition(a, outcomes)).collect(),
-            });
-        self.caller.reply(&ProduceResponse {
-            responses: topics.collect(),
-            node_endpoints: endpoints.iter().map(|e| e.to_wire()).collect(),
-            ..Default::default()
-        })
+        self.caller
+            .reply(&response(&self.topics, outcomes, &endpoints))
     }
 
     /// The first error, if there is one.
@@ -215,6 +223,25 @@ impl<R: Runtime> Pending<R> {
         let answers = self.topics.iter().flat_map(|(_, _, answers)| answers);
         let mut codes = answers.map(|answer| partition(answer, outcomes).error_code);
         codes.find(|code| !code.is_none())
+    }
+}
+
+fn response<'a>(
+    topics: &'a [TopicAnswer],
+    outcomes: &'a [Result<Produced, Error>],
+    endpoints: &'a [Endpoint],
+) -> ProduceResponse<'a> {
+    let topics = topics
+        .iter()
+        .map(|(name, topic_id, answers)| TopicProduceResponse {
+            name,
+            topic_id: *topic_id,
+            partition_responses: answers.iter().map(|a| partition(a, outcomes)).collect(),
+        });
+    ProduceResponse {
+        responses: topics.collect(),
+        node_endpoints: endpoints.iter().map(Endpoint::to_wire).collect(),
+        ..Default::default()
     }
 }
 
@@ -259,5 +286,64 @@ pub(super) fn current_leader(error: &Error) -> LeaderIdAndEpoch {
             leader_epoch: epoch.0,
         },
         _ => LeaderIdAndEpoch::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use corelog_base::{LeaderEpoch, NodeId};
+    use corelog_wire::kafka::Encoder;
+
+    use super::*;
+
+    /// What a client reads at a version.
+    fn read(version: i16, error: Error, test: impl FnOnce(&ProduceResponse<'_>)) {
+        let answer = Answer {
+            index: 4,
+            outcome: Outcome::Submitted(0),
+        };
+        let topics = [("t".to_owned(), TopicId::ZERO, vec![answer])];
+        let endpoint = Endpoint {
+            node: NodeId(2),
+            host: "other.test".into(),
+            port: 9093,
+            rack: None,
+        };
+        let (outcomes, endpoints) = ([Err(error)], [endpoint]);
+        let mut encoder = Encoder::response(kafka::ApiKey::Produce, version, 1);
+        response(&topics, &outcomes, &endpoints).encode(version, &mut encoder);
+        let frame = encoder.finish().unwrap().concat();
+        let (_, body) =
+            kafka::ResponseHeader::decode(kafka::ApiKey::Produce, version, &frame[4..]).unwrap();
+        test(&ProduceResponse::decode(version, body).unwrap());
+    }
+
+    #[test]
+    fn a_moved_leader_is_named_from_version_10_on() {
+        for version in 3..=13 {
+            let error = Error::NotLeader {
+                leader: Some(NodeId(2)),
+                epoch: LeaderEpoch(7),
+            };
+            read(version, error, |response| {
+                let topic = response.responses.first().unwrap();
+                let partition = topic.partition_responses.first().unwrap();
+                let code = partition.error_code;
+                assert_eq!(code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+                let leader = partition.current_leader;
+                let endpoint = response.node_endpoints.first();
+                if version < 10 {
+                    assert_eq!(leader, LeaderIdAndEpoch::default());
+                    assert!(endpoint.is_none());
+                    return;
+                }
+                assert_eq!((leader.leader_id, leader.leader_epoch), (2, 7));
+                let endpoint = endpoint.unwrap();
+                assert_eq!(
+                    (endpoint.node_id, endpoint.host, endpoint.port),
+                    (2, "other.test", 9093)
+                );
+            });
+        }
     }
 }
