@@ -69,3 +69,41 @@ pub(super) fn session_code(error: SessionError) -> ErrorCode {
         SessionError::TopicIds => ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use corelog_base::LeaderEpoch;
+
+    #[test]
+    fn clients_branch_on_these_numbers() {
+        let moved = Error::NotLeader {
+            leader: None,
+            epoch: LeaderEpoch::UNKNOWN,
+        };
+        for (error, expected) in [
+            (moved, 6),
+            (Error::TimedOut, 7),
+            (Error::NotEnoughReplicas, 19),
+            (Error::NotEnoughReplicasAfterAppend, 20),
+            (Error::SequenceGap, 45),
+            (Error::SequenceForgotten, 46),
+            (Error::ProducerFenced, 47),
+            (Error::Storage("damaged".into()), 56),
+            (Error::DiskFull, 56),
+            (Error::EpochFenced, 74),
+            (Error::EpochUnknown, 75),
+            (Error::OffsetNotAvailable, 78),
+            (Error::UnknownTopicId, 100),
+        ] {
+            assert_eq!(code(&error).0, expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_gone_is_made_anew() {
+        assert_eq!(session_code(SessionError::NotFound).0, 70);
+        assert_eq!(session_code(SessionError::WrongEpoch).0, 71);
+    }
+}

@@ -14,7 +14,7 @@ use corelog_cluster::{ClusterId, Local, core_of};
 use corelog_log::{JournalId, JournalOptions, Share};
 use corelog_record::{BatchBuilder, Codec, records};
 use corelog_rt::{Notify, Runtime, Shared, Stream};
-use corelog_sim::{Options as SimOptions, Sim, SimRuntime, SimStream};
+use corelog_sim::{Host, Options as SimOptions, Sim, SimRuntime, SimStream};
 use corelog_wire::kafka::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
@@ -34,6 +34,7 @@ type Cores = Shared<Vec<Option<(Broker<SimRuntime>, Door<SimRuntime>)>>>;
 #[derive(Clone)]
 pub(super) struct Node {
     rt: SimRuntime,
+    server: Host,
     cores: Cores,
 }
 
@@ -45,8 +46,26 @@ where
     check_with(|_| {}, test);
 }
 
+/// With doors of these settings.
+pub(super) fn check_door<Fut>(door: Options, test: impl FnOnce(Node) -> Fut + 'static)
+where
+    Fut: Future<Output = ()> + 'static,
+{
+    check_all(door, |_| {}, test);
+}
+
 /// With a configuration file of the node's own.
 pub(super) fn check_with<Fut>(
+    configure: impl FnOnce(&mut Local),
+    test: impl FnOnce(Node) -> Fut + 'static,
+) where
+    Fut: Future<Output = ()> + 'static,
+{
+    check_all(Options::default(), configure, test);
+}
+
+fn check_all<Fut>(
+    door: Options,
     configure: impl FnOnce(&mut Local),
     test: impl FnOnce(Node) -> Fut + 'static,
 ) where
@@ -58,6 +77,7 @@ pub(super) fn check_with<Fut>(
     local.tell("log.dirs", "/data");
     configure(&mut local);
     let boot = Boot {
+        door,
         local: Arc::new(local),
         shares: Shared::new(Vec::new()),
         lanes: Shared::new(lanes(CORES, 16).into_iter().map(Some).collect()),
@@ -66,6 +86,7 @@ pub(super) fn check_with<Fut>(
     };
     let node = Node {
         rt: client.runtime(CoreId(0)),
+        server: server.clone(),
         cores: boot.cores.clone(),
     };
     let shared = Shared::new(boot);
@@ -85,6 +106,7 @@ pub(super) fn check_with<Fut>(
 /// What the cores share while they boot.
 #[derive(Clone)]
 struct Boot {
+    door: Options,
     local: Arc<Local>,
     shares: Shared<Vec<Option<Share>>>,
     lanes: Shared<Vec<Option<Lanes>>>,
@@ -128,14 +150,11 @@ impl Boot {
         let broker = opened.start().await.unwrap();
         broker.ready().await;
         if core == 0 {
-            register(&broker).await;
+            register(&broker, NodeId(0)).await;
         }
         let address = address(rt.core());
-        let options = Options {
-            memory_bytes: 256 << 20,
-            ..Options::default()
-        };
-        let door = Door::open(broker.clone(), address, options).await.unwrap();
+        let door = Door::open(broker.clone(), address, self.door.clone());
+        let door = door.await.unwrap();
         self.cores.with(|cores| cores[core] = Some((broker, door)));
     }
 
@@ -151,9 +170,9 @@ impl Boot {
     }
 }
 
-async fn register(broker: &Broker<SimRuntime>) {
+async fn register(broker: &Broker<SimRuntime>, id: NodeId) {
     let node = corelog_cluster::Node {
-        id: NodeId(0),
+        id,
         host: "broker.test".into(),
         port: 9092,
         cores: CORES,
@@ -181,6 +200,16 @@ impl Node {
     pub(super) fn door(&self, core: usize) -> Door<SimRuntime> {
         self.cores
             .with(|cores| cores[core].as_ref().unwrap().1.clone())
+    }
+
+    /// Makes the disk so many times as slow: what is appended commits that much later.
+    pub(super) fn slow_disk(&self, slowness: u32) {
+        self.server.disk(|disk| disk.faults.slowness = slowness);
+    }
+
+    /// Makes a node known that does not run.
+    pub(super) async fn register_other(&self, id: NodeId) {
+        register(&self.broker(0), id).await;
     }
 
     /// Connected to one core's door.
@@ -244,6 +273,11 @@ impl Client {
     /// The body of the response to a request.
     pub(super) async fn ask<'m, M: Message<'m>>(&mut self, version: i16, request: &M) -> Bytes {
         self.send(version, request).await;
+        self.answer::<M>(version).await
+    }
+
+    /// The body of the response to the request that was sent last.
+    pub(super) async fn answer<'m, M: Message<'m>>(&mut self, version: i16) -> Bytes {
         let frame = self.frame().await.expect("a response, not a close");
         let (header, body) = ResponseHeader::decode(M::API, version, &frame).unwrap();
         assert_eq!(header.correlation_id, self.correlation_id);
@@ -309,12 +343,16 @@ impl Client {
         batch: &[u8],
     ) -> (ErrorCode, i64) {
         let request = produce_request(topic, TopicId::ZERO, partition, batch);
-        let body = self.ask(9, &request).await;
-        let response = ProduceResponse::decode(9, &body).unwrap();
-        let topic = response.responses.first().unwrap();
-        let partition = topic.partition_responses.first().unwrap();
-        (partition.error_code, partition.base_offset)
+        produced(&self.ask(9, &request).await)
     }
+}
+
+/// The code and the first offset that a Produce of version 9 for one partition was answered.
+pub(super) fn produced(body: &[u8]) -> (ErrorCode, i64) {
+    let response = ProduceResponse::decode(9, body).unwrap();
+    let topic = response.responses.first().unwrap();
+    let partition = topic.partition_responses.first().unwrap();
+    (partition.error_code, partition.base_offset)
 }
 
 /// A batch of records with these values.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::{Random, TopicId};
-use corelog_rt::Runtime;
+use corelog_rt::{Runtime, timeout};
 use corelog_sim::SimRuntime;
 use corelog_wire::kafka::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FetchPartition, FetchRequest,
@@ -91,6 +91,74 @@ fn api_versions_wants_a_sound_name_from_version_3_on() {
         let body = client.ask(3, &request).await;
         let response = ApiVersionsResponse::decode(3, &body).unwrap();
         assert_eq!(response.error_code, ErrorCode::INVALID_REQUEST);
+    });
+}
+
+/// A frame as it stands on the wire, its length before it.
+fn framed(bytes: &[u8]) -> Vec<Bytes> {
+    let length = (bytes.len() as u32).to_be_bytes();
+    vec![Bytes::from([&length[..], bytes].concat())]
+}
+
+#[test]
+fn a_flexible_header_has_a_plain_client_id_and_unknown_tags_are_skipped() {
+    check(|node| async move {
+        let mut client = node.client(0).await;
+        // Key, version, correlation id; client id with an i16 length; tag 9 of three bytes; two
+        // compact strings; tags 5 and 70 of none and two bytes.
+        let header = b"\x00\x12\x00\x04\x00\x00\x00\x2a\x00\x03abc\x01\x09\x03xyz";
+        let body = b"\x02a\x04b.1\x02\x05\x00\x46\x02pq";
+        client.send_raw(framed(&[&header[..], body].concat())).await;
+        let frame = client.frame().await.unwrap();
+        // Behind the correlation id is the code: the header has no tags, though it is flexible.
+        assert_eq!(frame[..6], *b"\x00\x00\x00\x2a\x00\x00");
+        assert_eq!(usize::from(frame[6]), advertised::<SimRuntime>().len() + 1);
+        // A null client id; Metadata of no topic, with tags in header and body.
+        let header = b"\x00\x03\x00\x0d\x00\x00\x00\x2b\xff\xff\x01\x7f\x01z";
+        let body = b"\x01\x00\x00\x01\x11\x01z";
+        client.send_raw(framed(&[&header[..], body].concat())).await;
+        let frame = client.frame().await.unwrap();
+        assert_eq!(frame[..5], *b"\x00\x00\x00\x2b\x00", "a header with tags");
+    });
+}
+
+#[test]
+fn a_nullable_struct_has_one_byte_before_it() {
+    check(|node| async move {
+        node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        // DescribeTopicPartitions of "t", two partitions a page; the cursor follows.
+        let request = b"\x00\x4b\x00\x00\x00\x00\x00\x01\xff\xff\x00\x02\x02t\x00\x00\x00\x00\x02";
+        for (cursor, next) in [
+            (&b"\xff\x00"[..], &b"\x01\x02t\x00\x00\x00\x02\x00\x00"[..]),
+            (b"\x01\x02t\x00\x00\x00\x02\x00\x00", b"\xff\x00"),
+        ] {
+            client
+                .send_raw(framed(&[&request[..], cursor].concat()))
+                .await;
+            let frame = client.frame().await.unwrap();
+            assert_eq!(&frame[frame.len() - next.len()..], next);
+        }
+    });
+}
+
+#[test]
+fn a_frame_of_100_mib_may_begin_and_a_longer_one_closes() {
+    check(|node| async move {
+        let max = 100u32 << 20;
+        let mut client = node.client(0).await;
+        let length = Bytes::copy_from_slice(&max.to_be_bytes());
+        client.send_raw(vec![length]).await;
+        let second = Duration::from_secs(1);
+        assert!(
+            timeout(node.runtime(), second, client.frame())
+                .await
+                .is_err()
+        );
+        let mut client = node.client(0).await;
+        let length = Bytes::copy_from_slice(&(max + 1).to_be_bytes());
+        client.send_raw(vec![length]).await;
+        assert!(client.frame().await.is_none());
     });
 }
 

@@ -313,3 +313,32 @@ fn has_zstd(parts: &[Bytes]) -> bool {
     };
     parts.iter().any(is_zstd)
 }
+
+#[cfg(test)]
+mod tests {
+    use corelog_base::NodeId;
+    use corelog_wire::kafka::LeaderIdAndEpoch;
+
+    use super::*;
+
+    #[test]
+    fn a_moved_leader_is_named() {
+        let error = Error::NotLeader {
+            leader: Some(NodeId(2)),
+            epoch: LeaderEpoch(7),
+        };
+        let data = partition(PartitionIndex(4), &Err(error), 16, READ_UNCOMMITTED);
+        assert_eq!(data.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        let expected = LeaderIdAndEpoch {
+            leader_id: 2,
+            leader_epoch: 7,
+        };
+        assert_eq!(data.current_leader, expected);
+        let unknown = Error::NotLeader {
+            leader: None,
+            epoch: LeaderEpoch::UNKNOWN,
+        };
+        let data = partition(PartitionIndex(4), &Err(unknown), 16, READ_UNCOMMITTED);
+        assert_eq!(data.current_leader, LeaderIdAndEpoch::default());
+    }
+}

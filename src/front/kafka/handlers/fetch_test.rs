@@ -5,10 +5,12 @@ use corelog_record::BatchBuilder;
 use corelog_record::Codec;
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{
-    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic,
+    DeleteTopicState, DeleteTopicsRequest, ErrorCode, FetchPartition, FetchRequest, FetchResponse,
+    FetchTopic, ForgottenTopic, ProduceRequest,
 };
 
-use super::super::node::{Node, batch, check, values};
+use super::super::Options;
+use super::super::node::{Node, batch, check, check_door, produce_request, produced, values};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -337,5 +339,135 @@ fn nothing_is_read_below_the_start() {
             .first()
             .unwrap();
         assert_eq!(Offset(data.log_start_offset), Offset(4));
+    });
+}
+
+#[test]
+fn what_is_not_committed_is_not_given() {
+    check(|node| async move {
+        let id = node.topic("t", &[]).await;
+        let (mut writer, mut reader) = (node.client(0).await, node.client(1).await);
+        node.slow_disk(1000);
+        let writing = produce_request("t", TopicId::ZERO, 0, &batch(&["one", "two"]));
+        writer.send(9, &writing).await;
+        node.runtime().sleep(Duration::from_millis(5)).await;
+        // Between the high watermark and the end: no records, and no error.
+        for (offset, expected) in [
+            (0, (0, NONE, 0, vec![])),
+            (1, (0, NONE, 0, vec![])),
+            (2, (0, NONE, 0, vec![])),
+            (3, (0, ErrorCode::OFFSET_OUT_OF_RANGE, -1, vec![])),
+        ] {
+            let mut request = request("t", id, vec![partition(0, offset)]);
+            request.max_wait_ms = 0;
+            let body = reader.ask(13, &request).await;
+            let response = FetchResponse::decode(13, &body).unwrap();
+            assert_eq!(told(&response), [expected]);
+        }
+        // One that waits is given both as soon as they are.
+        let mut poll = request("t", id, vec![partition(0, 0)]);
+        poll.max_wait_ms = 60_000;
+        reader.send(13, &poll).await;
+        let answer = writer.answer::<ProduceRequest>(9).await;
+        assert_eq!(produced(&answer), (NONE, 0));
+        let body = reader.answer::<FetchRequest>(13).await;
+        let response = FetchResponse::decode(13, &body).unwrap();
+        assert_eq!(told(&response), [(0, NONE, 2, vec![0, 1])]);
+    });
+}
+
+#[test]
+fn read_committed_is_told_that_nothing_was_aborted() {
+    check(|node| async move {
+        let id = filled(&node, "t").await;
+        let mut client = node.client(0).await;
+        for version in 4..=18 {
+            let mut request = request("t", id, vec![partition(0, 0)]);
+            request.isolation_level = 1;
+            let body = client.ask(version, &request).await;
+            let response = FetchResponse::decode(version, &body).unwrap();
+            assert_eq!(told(&response), [(0, NONE, 6, vec![0, 1, 2, 3, 4, 5])]);
+            let topic = response.responses.first().unwrap();
+            let data = topic.partitions.first().unwrap();
+            assert_eq!(data.last_stable_offset, 6);
+            assert!(data.aborted_transactions.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
+fn an_error_that_comes_up_ends_the_wait() {
+    check(|node| async move {
+        for (version, name) in [(12, "a"), (13, "b")] {
+            let id = node.topic(name, &[]).await;
+            let (mut reader, mut admin) = (node.client(0).await, node.client(1).await);
+            let mut poll = request(name, id, vec![partition(0, 0), partition(1, 0)]);
+            poll.max_wait_ms = 60_000;
+            reader.send(version, &poll).await;
+            node.runtime().sleep(SECOND).await;
+            let topic = DeleteTopicState {
+                name: Some(name),
+                topic_id: TopicId::ZERO,
+            };
+            let request = DeleteTopicsRequest {
+                topics: vec![topic].into(),
+                timeout_ms: 5000,
+                ..Default::default()
+            };
+            let started = node.runtime().now();
+            admin.ask(6, &request).await;
+            let body = reader.answer::<FetchRequest>(version).await;
+            assert!(node.runtime().now().since(started) < SECOND);
+            let response = FetchResponse::decode(version, &body).unwrap();
+            let codes: Vec<ErrorCode> = told(&response).iter().map(|told| told.1).collect();
+            assert!(
+                codes.contains(&ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                "{codes:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn fetches_share_the_memory_that_there_is() {
+    const BATCH_BYTES: usize = 50_000;
+    let door = Options {
+        request_bytes_max: 1 << 20,
+        memory_bytes: 8 << 20,
+        ..Options::default()
+    };
+    check_door(door, |node| async move {
+        node.topic("t", &[]).await;
+        let mut writer = node.client(0).await;
+        for _ in 0..60 {
+            let value = "x".repeat(BATCH_BYTES);
+            assert_eq!(writer.produce("t", 0, &batch(&[&value])).await.0, NONE);
+        }
+        let mut whole = partition(0, 0);
+        whole.partition_max_bytes = i32::MAX;
+        let mut poll = request("t", TopicId::ZERO, vec![whole]);
+        poll.max_bytes = i32::MAX;
+        // Nobody reads its answer: their memory is held.
+        let mut readers = Vec::new();
+        for _ in 0..12 {
+            let mut reader = node.client(0).await;
+            reader.send(11, &poll).await;
+            node.runtime().sleep(Duration::from_millis(10)).await;
+            readers.push(reader);
+        }
+        let mut sizes = Vec::new();
+        for reader in &mut readers {
+            let body = reader.answer::<FetchRequest>(11).await;
+            sizes.push(body.len());
+        }
+        // A quarter of the memory for all, and beyond it one batch each.
+        assert!(sizes[0] > 900_000, "{sizes:?}");
+        let least = BATCH_BYTES..2 * BATCH_BYTES;
+        assert!(sizes.iter().all(|size| *size >= least.start), "{sizes:?}");
+        let shared: usize = sizes.iter().filter(|size| **size >= least.end).sum();
+        assert!(shared <= 2 << 20, "{sizes:?}");
+        // All of it has come back.
+        let body = readers[3].ask(11, &poll).await;
+        assert!(body.len() > 900_000);
     });
 }

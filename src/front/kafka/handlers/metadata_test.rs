@@ -1,6 +1,7 @@
-use corelog_base::TopicId;
+use corelog_base::{NodeId, TopicId};
 use corelog_wire::kafka::{
-    Array, ErrorCode, MetadataRequest, MetadataRequestTopic, MetadataResponse,
+    Array, CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
+    ErrorCode, MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 
 use super::super::node::{Client, batch, check, check_with};
@@ -111,6 +112,58 @@ fn brokers_cluster_and_leaders() {
         let body = client.ask(12, &request).await;
         let response = MetadataResponse::decode(12, &body).unwrap();
         assert!(response.topics.first().unwrap().topic_authorized_operations > 0);
+    });
+}
+
+#[test]
+fn cluster_id_from_version_2_on_and_topic_ids_from_10() {
+    check(|node| async move {
+        let id = node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        for version in 0..=13 {
+            let body = client.ask(version, &named(&["t"])).await;
+            let response = MetadataResponse::decode(version, &body).unwrap();
+            assert_eq!(response.cluster_id.is_some(), version >= 2, "{version}");
+            let told = response.topics.first().unwrap().topic_id;
+            let expected = if version >= 10 { id } else { TopicId::ZERO };
+            assert_eq!(told, expected, "{version}");
+        }
+    });
+}
+
+#[test]
+fn a_partition_without_a_known_leader() {
+    check(|node| async move {
+        let mut client = node.client(0).await;
+        node.register_other(NodeId(1)).await;
+        let assignment = CreatableReplicaAssignment {
+            partition_index: 0,
+            broker_ids: vec![1].into(),
+        };
+        let topic = CreatableTopic {
+            name: "elsewhere",
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: vec![assignment].into(),
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest {
+            topics: vec![topic].into(),
+            timeout_ms: 5000,
+            ..Default::default()
+        };
+        let body = client.ask(7, &request).await;
+        let created = CreateTopicsResponse::decode(7, &body).unwrap();
+        assert_eq!(created.topics.first().unwrap().error_code, NONE);
+        let body = client.ask(12, &named(&["elsewhere"])).await;
+        let response = MetadataResponse::decode(12, &body).unwrap();
+        assert_eq!(response.brokers.len(), 2);
+        let topic = response.topics.first().unwrap();
+        assert_eq!(topic.error_code, NONE);
+        let partition = topic.partitions.first().unwrap();
+        assert_eq!(partition.error_code, ErrorCode::LEADER_NOT_AVAILABLE);
+        assert_eq!(partition.leader_id, -1);
+        assert_eq!(partition.replica_nodes.iter().collect::<Vec<_>>(), [1]);
     });
 }
 

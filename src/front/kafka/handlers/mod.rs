@@ -34,3 +34,5 @@ mod metadata_test;
 mod offsets_test;
 #[cfg(test)]
 mod produce_test;
+#[cfg(test)]
+mod producer_test;

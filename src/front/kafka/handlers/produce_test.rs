@@ -1,37 +1,13 @@
 use bytes::BytesMut;
-use corelog_base::{ProducerEpoch, ProducerId, TimestampMs, TopicId};
-use corelog_record::{BatchBuilder, Codec, ProducerState};
-use corelog_wire::kafka::{
-    ErrorCode, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
-};
+use corelog_base::{TimestampMs, TopicId};
+use corelog_record::{BatchBuilder, Codec};
+use corelog_rt::Runtime;
+use corelog_wire::kafka::{ErrorCode, ProduceRequest, ProduceResponse};
 
-use super::super::node::{Client, batch, check, produce_request};
+use super::super::Options;
+use super::super::node::{batch, check, check_door, produce_request, produced};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
-
-/// A batch of `count` records of an idempotent producer.
-fn sequenced(id: ProducerId, epoch: i16, base_sequence: i32, count: usize) -> BytesMut {
-    let mut builder = BatchBuilder::new(Codec::None);
-    builder.producer(ProducerState {
-        id,
-        epoch: ProducerEpoch(epoch),
-        base_sequence,
-    });
-    for _ in 0..count {
-        builder.push(NOW, None, Some(b"value"), &[]).unwrap();
-    }
-    builder.finish()
-}
-
-async fn producer_id(client: &mut Client) -> ProducerId {
-    let body = client.ask(4, &InitProducerIdRequest::default()).await;
-    let response = InitProducerIdResponse::decode(4, &body).unwrap();
-    assert_eq!(
-        (response.error_code, response.producer_epoch),
-        (ErrorCode::NONE, 0)
-    );
-    ProducerId(response.producer_id)
-}
 
 #[test]
 fn every_version_writes() {
@@ -225,58 +201,6 @@ fn acks_all_needs_enough_replicas() {
 }
 
 #[test]
-fn idempotence() {
-    check(|node| async move {
-        node.topic("t", &[]).await;
-        let mut client = node.client(0).await;
-        let (id, other) = (
-            producer_id(&mut client).await,
-            producer_id(&mut client).await,
-        );
-        assert_ne!(id, other);
-        let none = ErrorCode::NONE;
-        // Any sequence of a producer that nobody knows; then each follows the last.
-        for (bytes, expected) in [
-            (sequenced(id, 0, 0, 3), (none, 0)),
-            (sequenced(id, 0, 3, 2), (none, 3)),
-            (sequenced(id, 0, 0, 3), (none, 0)),
-            (sequenced(id, 0, 3, 2), (none, 3)),
-            (
-                sequenced(id, 0, 9, 1),
-                (ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1),
-            ),
-            (sequenced(other, 0, 70, 1), (none, 5)),
-            (
-                sequenced(id, 1, 7, 1),
-                (ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1),
-            ),
-            (sequenced(id, 1, 0, 1), (none, 6)),
-            (
-                sequenced(id, 0, 5, 1),
-                (ErrorCode::INVALID_PRODUCER_EPOCH, -1),
-            ),
-        ] {
-            assert_eq!(client.produce("t", 0, &bytes).await, expected);
-        }
-        // More than five batches later, the first is forgotten.
-        for (sequence, offset) in (1..=6).zip(7..) {
-            let written = client.produce("t", 0, &sequenced(id, 1, sequence, 1)).await;
-            assert_eq!(written, (none, offset));
-        }
-        let written = client.produce("t", 0, &sequenced(id, 1, 0, 1)).await;
-        assert_eq!(written.0, ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
-        // Sequences wrap.
-        let last = other;
-        let written = client
-            .produce("t", 1, &sequenced(last, 0, i32::MAX, 1))
-            .await;
-        assert_eq!(written, (none, 0));
-        let written = client.produce("t", 1, &sequenced(last, 0, 0, 1)).await;
-        assert_eq!(written, (none, 1));
-    });
-}
-
-#[test]
 fn the_brokers_time_is_told() {
     check(|node| async move {
         node.topic("t", &[("message.timestamp.type", "LogAppendTime")])
@@ -314,21 +238,169 @@ fn a_topic_with_its_own_codec_stores_it() {
     });
 }
 
+/// A batch of one record without a key.
+fn one(codec: Codec, timestamp: TimestampMs, value: &[u8]) -> BytesMut {
+    let mut builder = BatchBuilder::new(codec);
+    builder.push(timestamp, None, Some(value), &[]).unwrap();
+    builder.finish()
+}
+
 #[test]
-fn transactions_are_refused_clearly() {
+fn a_timeout_is_told_and_the_data_may_survive() {
     check(|node| async move {
+        node.topic("t", &[]).await;
         let mut client = node.client(0).await;
-        for (id, expected) in [
-            ("tx", ErrorCode::UNSUPPORTED_VERSION),
-            ("", ErrorCode::INVALID_REQUEST),
+        node.slow_disk(1000);
+        let mut request = produce_request("t", TopicId::ZERO, 0, &batch(&["one"]));
+        request.timeout_ms = 1;
+        let written = produced(&client.ask(9, &request).await);
+        assert_eq!(written, (ErrorCode::REQUEST_TIMED_OUT, -1));
+        // With acks=1 the append alone counts in Kafka: a short timeout is no error.
+        let mut request = produce_request("t", TopicId::ZERO, 0, &batch(&["two"]));
+        (request.acks, request.timeout_ms) = (1, 1);
+        let written = produced(&client.ask(9, &request).await);
+        assert_eq!(written, (ErrorCode::NONE, 1));
+        assert_eq!(client.fetch_all("t", 0).await.len(), 2);
+    });
+}
+
+#[test]
+fn the_record_without_a_key_is_named_from_version_8_on() {
+    check(|node| async move {
+        node.topic("t", &[("cleanup.policy", "compact")]).await;
+        let mut client = node.client(0).await;
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.push(NOW, Some(b"key"), Some(b"one"), &[]).unwrap();
+        builder.push(NOW, None, Some(b"two"), &[]).unwrap();
+        let bytes = builder.finish();
+        for version in [7, 8, 12] {
+            let request = produce_request("t", TopicId::ZERO, 0, &bytes);
+            let body = client.ask(version, &request).await;
+            let response = ProduceResponse::decode(version, &body).unwrap();
+            let topic = response.responses.first().unwrap();
+            let partition = topic.partition_responses.first().unwrap();
+            assert_eq!(partition.error_code, ErrorCode::INVALID_RECORD);
+            let named: Vec<i32> = partition
+                .record_errors
+                .iter()
+                .map(|e| e.batch_index)
+                .collect();
+            match version {
+                8.. => assert!(named == [1] && partition.error_message.is_some()),
+                _ => assert!(named.is_empty() && partition.error_message.is_none()),
+            }
+        }
+    });
+}
+
+#[test]
+fn older_formats_early_zstd_and_far_timestamps_are_refused() {
+    check(|node| async move {
+        node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        let mut old = batch(&["one"]);
+        old[16] = 1;
+        let hour = 3_600_000;
+        let now = node.runtime().wall().0;
+        for (version, bytes, expected) in [
+            (9, old, ErrorCode::INVALID_RECORD),
+            (
+                6,
+                one(Codec::Zstd, NOW, b"v"),
+                ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            ),
+            (7, one(Codec::Zstd, NOW, b"v"), ErrorCode::NONE),
+            (
+                9,
+                one(Codec::None, TimestampMs(now + 2 * hour), b"v"),
+                ErrorCode::INVALID_TIMESTAMP,
+            ),
+            (
+                9,
+                one(Codec::None, TimestampMs(now + hour / 2), b"v"),
+                ErrorCode::NONE,
+            ),
         ] {
-            let request = InitProducerIdRequest {
-                transactional_id: Some(id),
-                ..Default::default()
-            };
-            let body = client.ask(5, &request).await;
-            let response = InitProducerIdResponse::decode(5, &body).unwrap();
-            assert_eq!((response.error_code, response.producer_id), (expected, -1));
+            let request = produce_request("t", TopicId::ZERO, 0, &bytes);
+            let body = client.ask(version, &request).await;
+            let response = ProduceResponse::decode(version, &body).unwrap();
+            let topic = response.responses.first().unwrap();
+            let partition = topic.partition_responses.first().unwrap();
+            assert_eq!(partition.error_code, expected);
+        }
+    });
+}
+
+#[test]
+fn a_stored_batch_is_what_was_sent_but_for_offset_and_epoch() {
+    check(|node| async move {
+        node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        client.produce("t", 0, &batch(&["before"])).await;
+        let codecs = [
+            Codec::None,
+            Codec::Gzip,
+            Codec::Snappy,
+            Codec::Lz4,
+            Codec::Zstd,
+        ];
+        for (offset, codec) in (1..).zip(codecs) {
+            let sent = one(codec, NOW, &[7; 300]);
+            assert_eq!(
+                client.produce("t", 0, &sent).await,
+                (ErrorCode::NONE, offset)
+            );
+            let stored = client.fetch_bytes("t", 0, offset).await;
+            let header = corelog_record::verify(&stored).unwrap();
+            assert_eq!(header.base_offset.0, offset);
+            assert!(header.leader_epoch.0 >= 1);
+            assert_eq!(stored[8..12], sent[8..12], "length");
+            assert_eq!(
+                stored[16..],
+                sent[16..],
+                "magic, CRC and all that it covers"
+            );
+        }
+    });
+}
+
+#[test]
+fn batches_that_grow_are_bounded_by_the_doors_memory() {
+    let door = Options {
+        request_bytes_max: 1 << 20,
+        memory_bytes: 4 << 20,
+        ..Options::default()
+    };
+    check_door(door, |node| async move {
+        node.topic("t", &[("compression.type", "uncompressed")])
+            .await;
+        let mut client = node.client(0).await;
+        let bytes = one(Codec::Zstd, NOW, &vec![7; 400_000]);
+        assert!(bytes.len() < 1000);
+        let mut data = Vec::new();
+        for partition in 0..4 {
+            let one = produce_request("t", TopicId::ZERO, partition, &bytes);
+            data.extend(one.topic_data.first().unwrap().partition_data.iter());
+        }
+        let topic = corelog_wire::kafka::TopicProduceData {
+            name: "t",
+            topic_id: TopicId::ZERO,
+            partition_data: data.into(),
+        };
+        let request = ProduceRequest {
+            acks: -1,
+            timeout_ms: 5000,
+            topic_data: vec![topic].into(),
+            ..Default::default()
+        };
+        // A quarter of 4 MiB holds two of them, each time.
+        for _ in 0..3 {
+            let body = client.ask(9, &request).await;
+            let response = ProduceResponse::decode(9, &body).unwrap();
+            let partitions = response.responses.first().unwrap().partition_responses;
+            let codes: Vec<ErrorCode> = partitions.iter().map(|p| p.error_code).collect();
+            let (none, later) = (ErrorCode::NONE, ErrorCode::REQUEST_TIMED_OUT);
+            assert_eq!(codes, [none, none, later, later]);
         }
     });
 }
