@@ -207,6 +207,14 @@ impl Node {
         self.server.disk(|disk| disk.faults.slowness = slowness);
     }
 
+    /// From now on every flush and write of the disk fails.
+    pub(super) fn break_disk(&self) {
+        self.server.disk(|disk| {
+            disk.faults.write_errors_ppm = 1_000_000;
+            disk.faults.flush_errors_ppm = 1_000_000;
+        });
+    }
+
     /// Makes a node known that does not run.
     pub(super) async fn register_other(&self, id: NodeId) {
         register(&self.broker(0), id).await;

@@ -404,3 +404,19 @@ fn batches_that_grow_are_bounded_by_the_doors_memory() {
         }
     });
 }
+
+#[test]
+fn a_failed_disk_is_told_and_what_was_committed_can_be_read() {
+    check(|node| async move {
+        node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        let written = client.produce("t", 0, &batch(&["one"])).await;
+        assert_eq!(written, (ErrorCode::NONE, 0));
+        node.break_disk();
+        for value in ["two", "three"] {
+            let written = client.produce("t", 0, &batch(&[value])).await;
+            assert_eq!(written, (ErrorCode::KAFKA_STORAGE_ERROR, -1));
+        }
+        assert_eq!(client.fetch_all("t", 0).await, [(0, "one".to_owned())]);
+    });
+}
