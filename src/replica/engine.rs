@@ -66,11 +66,14 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(spec: Spec, restored: Restored) -> Result<Self, String> {
+        // What lies before the log's start was applied before the start moved there.
+        let gone = LogIndex(restored.start.index.0.saturating_sub(1));
+        let applied = restored.settled_index.max(gone);
         let config = Config {
             id: spec.me,
             election_tick: ELECTION_TICKS,
             heartbeat_tick: HEARTBEAT_TICKS,
-            applied: restored.settled_index.0,
+            applied: applied.0,
             max_size_per_msg: u64::from(MESSAGE_BYTES_MAX),
             max_inflight_msgs: MESSAGES_IN_FLIGHT_MAX,
             check_quorum: true,
@@ -84,7 +87,7 @@ impl Engine {
             learners: spec.learners.iter().map(|r| r.id).collect(),
             ..ConfState::default()
         };
-        let (applied, hard_state) = (restored.settled_index, restored.hard_state);
+        let hard_state = restored.hard_state;
         let store = Store::new(conf, restored)?;
         let flushed = store.last().0;
         let logger = slog::Logger::root(slog::Discard, slog::o!());

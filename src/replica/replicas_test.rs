@@ -172,8 +172,7 @@ fn a_restart_keeps_offsets_and_raises_the_term() {
 
 /// The log start is committed and flushed before what lies before it is settled, and the commit
 /// index of the hard state lags behind.
-#[test]
-fn a_restart_knows_that_what_is_before_the_start_was_committed() {
+fn check_restart_before_start(settled: u64) {
     let mut replicas = Replicas::new(1, NodeId(1));
     let entry = |index: u64| Entry {
         index: LogIndex(index),
@@ -194,8 +193,11 @@ fn a_restart_knows_that_what_is_before_the_start_was_committed() {
             term_before: Term(4),
             offset: Offset(2),
         },
-        entries: (1..=4).map(entry).collect(),
-        ..Restored::default()
+        settled_index: LogIndex(settled),
+        settled_term: Term(4 * settled.min(1)),
+        settled_offset: Offset(settled as i64),
+        entries: (settled + 1..=4).map(entry).collect(),
+        terms: vec![(LogIndex(1), Term(4))],
     };
     let create = In::Create {
         spec: lone(),
@@ -207,6 +209,13 @@ fn a_restart_knows_that_what_is_before_the_start_was_committed() {
     said(&mut replicas, state_persisted(5, 11));
     let all = said(&mut replicas, persisted(5, 5));
     assert_eq!(all, ["committed 3 to 5", "ready"]);
+}
+
+#[test]
+fn a_restart_knows_that_what_is_before_the_start_was_committed() {
+    check_restart_before_start(0);
+    check_restart_before_start(1);
+    check_restart_before_start(2);
 }
 
 #[test]
