@@ -92,6 +92,9 @@ fn escape(chars: &mut std::str::Chars<'_>) -> Result<u8, String> {
         Some('\\') => b'\\',
         Some('x') => {
             let digits: String = chars.take(2).collect();
+            if digits.len() != 2 {
+                return Err("\\x needs two hex digits".to_owned());
+            }
             u8::from_str_radix(&digits, 16).map_err(|_| "\\x needs two hex digits".to_owned())?
         }
         Some(other) => return Err(format!("\\{other} is no escape; \\\\ is a backslash")),

@@ -380,7 +380,11 @@ impl<F: Clone> Core<F> {
         let Some(state) = self.groups.get_mut(&group) else {
             return false;
         };
-        let due = state.commit(group, index) >= self.options.settle_bytes;
+        let least = self
+            .options
+            .settle_bytes
+            .min(state.config.segment_bytes_max);
+        let due = state.commit(group, index) >= least;
         if due {
             self.ask(group);
         }

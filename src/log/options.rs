@@ -18,7 +18,9 @@ pub struct Options {
     pub block_cache_bytes_max: u64,
     /// Appends are refused while the file system has less free than this plus what is unsettled.
     pub disk_reserve_bytes: u64,
-    /// A group with at least this much committed and unsettled is settled in the background.
+    /// A group with at least this much committed and unsettled, or a whole segment of it, is settled
+    /// in the background. Large, because a cycle costs two flushes whatever its size; memory is
+    /// bounded by `unsettled_bytes_max`.
     pub settle_bytes: u64,
 }
 
@@ -31,7 +33,7 @@ impl Default for Options {
             unsettled_bytes_max: 192 << 20,
             block_cache_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
-            settle_bytes: 256 << 10,
+            settle_bytes: 4 << 20,
         }
     }
 }

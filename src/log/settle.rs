@@ -17,7 +17,7 @@ use crate::map::SegmentMap;
 use crate::unit::{Framing, is_bare};
 
 /// What one cycle takes at most, unless one entry is larger.
-const CYCLE_BYTES_MAX: u64 = 4 << 20;
+const CYCLE_BYTES_MAX: u64 = 8 << 20;
 
 /// A planned cycle. Owns all that it needs.
 pub(crate) struct Cycle {

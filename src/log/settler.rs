@@ -21,7 +21,7 @@ const JOBS_MAX: usize = 16;
 const CYCLES_MAX: u32 = 8;
 /// Buffers for segment data that are kept, and how large they are kept.
 const SPARE_MAX: usize = 4;
-const SPARE_BYTES: usize = 8 << 20;
+const SPARE_BYTES: usize = 16 << 20;
 
 /// A group that is taken; given back by `Log::release_hold`.
 pub(crate) struct Hold(GroupId);

@@ -1,0 +1,290 @@
+//! The command line against a broker of its own: what it prints, and how it exits.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_corelog");
+
+struct Broker {
+    process: Child,
+    address: String,
+    dir: TempDir,
+}
+
+/// Exit code, what was printed, what was complained about.
+type Ended = (i32, String, String);
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+impl Broker {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let process = serve(dir.path(), &address);
+        Self {
+            process,
+            address,
+            dir,
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        let id = self.process.id().to_string();
+        let asked = Command::new("kill").arg(&id).status().unwrap();
+        assert!(asked.success());
+        self.process.wait().unwrap().success()
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Ended {
+        run(&self.address, arguments, input)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let all = [arguments, &["--format", "json"]].concat();
+        let (code, out, error) = self.run(&all, "");
+        assert_eq!(code, 0, "{arguments:?}: {error}");
+        serde_json::from_str(&out).unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It has ended already if the test has stopped it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts a broker and waits until it says what to try.
+fn serve(dir: &Path, address: &str) -> Child {
+    let mut process = Command::new(BINARY)
+        .args(["serve", "--listen-kafka", address, "--cores", "1"])
+        .args(["--listen-http", &free_address()])
+        .arg("--data")
+        .arg(dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let ready = lines.map_while(Result::ok).any(|l| l.starts_with("Try:"));
+    assert!(ready, "the broker starts");
+    process
+}
+
+fn run(address: &str, arguments: &[&str], input: &str) -> Ended {
+    let mut process = Command::new(BINARY)
+        .args(arguments)
+        .env("CORELOG_BOOTSTRAP", address)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    // A command that fails at once reads nothing.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let ended = process.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        ended.status.code().unwrap(),
+        text(ended.stdout),
+        text(ended.stderr),
+    )
+}
+
+#[test]
+fn records_go_in_and_come_out() {
+    let mut broker = Broker::start();
+    let made = broker.run(&["topic", "create", "orders", "-p", "3"], "");
+    assert_eq!((made.0, made.1.as_str()), (0, "Created topic orders\n"));
+    let produce = ["produce", "orders", "-f", "%k:%v\\n", "-H", "from:test"];
+    let (code, out, _) = broker.run(
+        &[&produce[..], &["-p", "1", "-z", "zstd"]].concat(),
+        "a:1\nb:2\n",
+    );
+    assert_eq!(code, 0);
+    assert_eq!(out.lines().count(), 2);
+    assert!(out.starts_with("Produced to partition 1 at offset 0 "));
+    let tombstone = broker.run(&["produce", "orders", "-k", "a", "-p", "1", "-Z"], "\n");
+    assert_eq!(tombstone.0, 0);
+    let consume = ["consume", "orders", "-e", "-f", "%t/%p/%o %k=%v (%V) %h\\n"];
+    let all = "orders/1/0 a=1 (1) from=test\norders/1/1 b=2 (1) from=test\norders/1/2 a= (-1) \n";
+    assert_eq!(broker.run(&consume, "").1, all);
+    let places = [
+        ("start", 3),
+        ("1", 2),
+        ("+2", 1),
+        ("-1", 1),
+        ("end", 0),
+        ("@-1h", 3),
+        ("1:2", 1),
+    ];
+    for (place, count) in places {
+        let read = broker.run(&["consume", "orders", "-e", "-o", place, "-p", "1"], "");
+        assert_eq!((read.0, read.1.lines().count()), (0, count), "{place}");
+    }
+    let record = broker.json(&["consume", "orders", "-n", "1", "-o", "1", "-p", "1"]);
+    assert_eq!(record["key"], "b");
+    assert_eq!(record["headers"][0]["value"], "test");
+    assert!(broker.stop(), "a broker that is asked to stop exits with 0");
+    let again = serve(broker.dir.path(), &broker.address);
+    broker.process = again;
+    assert_eq!(broker.run(&consume, "").1, all);
+}
+
+#[test]
+fn topics_are_listed_changed_trimmed_and_deleted() {
+    let broker = Broker::start();
+    let create = [
+        "topic",
+        "create",
+        "one",
+        "two",
+        "-p",
+        "2",
+        "-c",
+        "retention.ms=3600000",
+    ];
+    assert_eq!(broker.run(&create, "").0, 0);
+    let list = broker.json(&["topic", "list"]);
+    let names: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|t| t["name"].as_str())
+        .collect();
+    assert_eq!(names, ["one", "two"]);
+    assert_eq!(
+        broker
+            .run(&["topic", "alter", "one", "--set", "retention.ms=7"], "")
+            .0,
+        0
+    );
+    assert_eq!(
+        broker
+            .run(&["topic", "add-partitions", "one", "-n", "1"], "")
+            .0,
+        0
+    );
+    assert_eq!(broker.run(&["produce", "one", "-p", "0"], "x\ny\nz\n").0, 0);
+    assert_eq!(
+        broker
+            .run(&["topic", "trim", "one", "-o", "2", "-p", "0"], "")
+            .0,
+        0
+    );
+    let described = broker.json(&["topic", "describe", "one"]);
+    let topic = &described[0];
+    assert_eq!(topic["partitions"].as_array().unwrap().len(), 3);
+    assert_eq!(topic["partitions"][0]["log_start_offset"], 2);
+    assert_eq!(topic["partitions"][0]["high_watermark"], 3);
+    let configs = topic["configs"].as_array().unwrap();
+    let retention = configs.iter().find(|c| c["key"] == "retention.ms").unwrap();
+    assert_eq!(retention["value"], "7");
+    assert_eq!(broker.run(&["topic", "delete", "one", "two"], "").0, 0);
+    assert_eq!(broker.json(&["topic", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn errors_have_a_code_and_a_next_step() {
+    let broker = Broker::start();
+    assert_eq!(broker.run(&["topic", "create", "there"], "").0, 0);
+    let check = |arguments: &[&str], input: &str, code: i32, says: &str| {
+        let (found, _, error) = broker.run(arguments, input);
+        assert_eq!(found, code, "{arguments:?}: {error}");
+        assert!(error.contains(says), "{arguments:?}: {error}");
+    };
+    check(
+        &["topic", "create", "there"],
+        "",
+        1,
+        "corelog topic describe",
+    );
+    check(&["topic", "create", "there", "--if-not-exists"], "", 0, "");
+    check(
+        &["topic", "delete", "there", "nowhere"],
+        "",
+        4,
+        "corelog topic list",
+    );
+    check(&["consume", "nowhere", "-e"], "", 1, "corelog topic create");
+    check(
+        &["consume", "nowhere", "-o", "soon"],
+        "",
+        2,
+        "give it as start",
+    );
+    check(
+        &["produce", "there", "-f", "%k%v"],
+        "",
+        2,
+        "between two fields",
+    );
+    check(&["produce"], "x\n", 2, "name a topic");
+    check(&["topic", "alter", "there"], "", 2, "--set KEY=VALUE");
+    let nobody = free_address();
+    let (code, _, error) = run(&nobody, &["cluster", "info"], "");
+    assert_eq!(code, 3);
+    assert!(error.contains("corelog serve"), "{error}");
+    let info = broker.json(&["cluster", "info"]);
+    assert_eq!(info["controller"], info["brokers"][0]["id"]);
+}
+
+#[test]
+fn verify_names_damage_in_a_stopped_node() {
+    let mut broker = Broker::start();
+    let small = ["topic", "create", "logs", "-c", "segment.bytes=1048576"];
+    assert_eq!(broker.run(&small, "").0, 0);
+    let lines: String = (0..20_000)
+        .map(|n| format!("record {n} of many: {}\n", "x".repeat(100)))
+        .collect();
+    assert_eq!(broker.run(&["produce", "logs", "-q"], &lines).0, 0);
+    let dir = broker.dir.path().to_str().unwrap().to_owned();
+    let verify = ["log", "verify", &dir];
+    assert_eq!(broker.run(&verify, "").0, 2, "in use");
+    assert!(broker.stop());
+    let (code, out, _) = broker.run(&verify, "");
+    assert_eq!((code, out.as_str()), (0, "no damage found\n"));
+    let folder = broker.dir.path().join("topics");
+    let topic = fs::read_dir(folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let files = fs::read_dir(topic.join("0"))
+        .unwrap()
+        .map(|f| f.unwrap().path());
+    let segment = files
+        .filter(|f| f.extension().is_some_and(|e| e == "log"))
+        .max_by_key(|f| fs::metadata(f).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let (code, out, _) = broker.run(&verify, "");
+    assert_eq!(code, 1);
+    assert!(
+        out.contains(segment.to_str().unwrap()) && out.contains("offsets"),
+        "{out}"
+    );
+}
+
+#[test]
+fn shells_get_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = run("", &["completions", shell], "");
+        assert_eq!(code, 0);
+        assert!(out.contains("add-partitions"), "{shell}");
+    }
+}
