@@ -39,6 +39,8 @@ pub enum Error {
     InvalidBatch(String),
     /// The partition's log failed or is damaged; the text names what and where.
     Storage(String),
+    /// The batch is larger than one journal entry can be.
+    TooLarge,
     /// The disk is full up to its reserve: appends are refused, reads go on. Retriable.
     DiskFull,
     /// Metadata changes go to another broker, if one is known. Retriable.
@@ -75,6 +77,9 @@ impl fmt::Display for Error {
             Error::SequenceGap => f.write_str("sequences are missing before this batch"),
             Error::SequenceForgotten => f.write_str("appended before, at a forgotten offset"),
             Error::InvalidBatch(why) => write!(f, "invalid batch: {why}"),
+            Error::TooLarge => f.write_str(
+                "the batch is larger than the journal takes; see log.journal_file_bytes",
+            ),
             Error::Storage(why) => write!(f, "storage: {why}"),
             Error::DiskFull => f.write_str(
                 "the disk is full up to its reserve: free space, delete records or shorten \

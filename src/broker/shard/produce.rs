@@ -199,6 +199,7 @@ impl<R: Runtime> Shard<R> {
             Err(error) => match error.kind {
                 Kind::Overloaded => Ok(Room::None),
                 Kind::DiskFull => Err(Error::DiskFull),
+                Kind::TooLarge => Err(Error::TooLarge),
                 _ => Err(Error::Storage(error.to_string())),
             },
         }

@@ -23,6 +23,7 @@ pub(super) fn code(error: &Error) -> ErrorCode {
         Error::SequenceForgotten => ErrorCode::DUPLICATE_SEQUENCE_NUMBER,
         Error::InvalidBatch(_) => ErrorCode::INVALID_RECORD,
         // Retriable, as a full disk must be: appends go on by themselves once there is room.
+        Error::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
         Error::Storage(_) | Error::DiskFull => ErrorCode::KAFKA_STORAGE_ERROR,
         Error::NotController { .. } => ErrorCode::NOT_CONTROLLER,
         // Retriable, and makes the client look for the leader elsewhere.
@@ -90,6 +91,7 @@ mod tests {
             (Error::SequenceGap, 45),
             (Error::SequenceForgotten, 46),
             (Error::ProducerFenced, 47),
+            (Error::TooLarge, 10),
             (Error::Storage("damaged".into()), 56),
             (Error::DiskFull, 56),
             (Error::EpochFenced, 74),
