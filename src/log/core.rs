@@ -362,6 +362,12 @@ impl<F: Clone> Core<F> {
         self.fill();
     }
 
+    /// Gives the files back: another log may open them.
+    pub(crate) fn close_files(&mut self) {
+        self.journal.close_files();
+        self.cache = Cache::new(self.options.block_cache_bytes_max);
+    }
+
     /// A write or flush failed: nothing is written any more.
     pub(crate) fn fence(&mut self, why: String) {
         if self.disk.fenced.is_none() {

@@ -436,6 +436,13 @@ impl<F: Clone> Journal<F> {
         })
     }
 
+    pub(crate) fn close_files(&mut self) {
+        self.files.clear();
+        self.retired.clear();
+        self.free.clear();
+        self.unflushed.clear();
+    }
+
     pub(crate) fn file_count(&self) -> usize {
         self.files.len() + self.retired.len() + self.free.len()
     }

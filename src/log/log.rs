@@ -334,6 +334,7 @@ impl<R: Runtime> Log<R> {
         self.wake.write.notify();
         self.wake.grow.notify();
         self.journal_gate.close().await;
+        self.with(|c| c.close_files());
         match self.with(|c| c.disk.fenced.is_some()) {
             true => Err(Error::new(Kind::Fenced, "close log")),
             false => Ok(()),
