@@ -35,7 +35,8 @@ pub trait Runtime: Clone + 'static {
     /// Lets every other task that is ready run once.
     fn yield_now(&self) -> impl Future<Output = ()> + 'static;
 
-    /// Opens a file for direct I/O.
+    /// Opens a file for direct I/O. For writing it is open once at a time: another such open waits
+    /// a moment for the first to be closed, then fails with `ResourceBusy`.
     fn open(
         &self,
         path: &Path,

