@@ -52,9 +52,10 @@ compat-big RUNTIME="ring": _release
     BINARY={{release}} tests/compat/run --only big_topics_cross --big 1073741824 \
         --runtime {{RUNTIME}}
 
-# Mutated record batches
-fuzz:
+# Mutated record batches, and mutated messages and headers for SECONDS a kind
+fuzz SECONDS="60":
     cargo test --release -p corelog-record --test fuzz
+    CORELOG_FUZZ_SECONDS={{SECONDS}} cargo test --release -p corelog-wire fuzz_test
 
 # What a consensus proposal costs
 bench-replica:

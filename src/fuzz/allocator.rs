@@ -55,7 +55,15 @@ pub fn measure<T>(code: impl FnOnce() -> T) -> (T, Usage) {
         counters
     });
     let value = code();
-    let after = COUNTERS.with(Cell::get);
+    // Whoever measures around this keeps the highest of all.
+    let after = COUNTERS.with(|cell| {
+        let counters = cell.get();
+        cell.set(Counters {
+            peak: counters.peak.max(before.peak),
+            ..counters
+        });
+        counters
+    });
     let usage = Usage {
         allocations: after.allocations - before.allocations,
         peak_bytes: after.peak.saturating_sub(before.held).unsigned_abs(),
@@ -106,5 +114,15 @@ mod tests {
         assert_eq!(usage.allocations, 2);
         assert_eq!(usage.peak_bytes, 3000);
         assert_eq!(measure(|| ()).1.allocations, 0);
+    }
+
+    #[test]
+    fn one_within_another() {
+        let ((), usage) = measure(|| {
+            drop(std::hint::black_box(vec![1u8; 3000]));
+            let ((), inner) = measure(|| drop(std::hint::black_box(vec![1u8; 1000])));
+            assert_eq!((inner.allocations, inner.peak_bytes), (1, 1000));
+        });
+        assert_eq!((usage.allocations, usage.peak_bytes), (2, 3000));
     }
 }

@@ -11,6 +11,9 @@ use crate::{Seed, hex, measure, mutate};
 const INPUT_FACTOR: usize = 4;
 const FIXED_BYTES: usize = 64 << 10;
 
+/// Mutations that a run tries however slow the machine is, so that a busy one proves something.
+const MUTATIONS_MIN: u64 = 500;
+
 /// How long, and from which seed.
 #[derive(Clone, Debug)]
 pub struct Fuzz {
@@ -19,7 +22,7 @@ pub struct Fuzz {
 }
 
 impl Fuzz {
-    /// A time for all of `targets` together: `CORELOG_FUZZ_SECONDS`, or two. The seed of a
+    /// A time for all of `targets` together: `CORELOG_FUZZ_SECONDS`, or three. The seed of a
     /// failure is printed and repeated by `CORELOG_FUZZ_SEED`.
     ///
     /// # Panics
@@ -32,12 +35,13 @@ impl Fuzz {
             Err(_) => default,
         };
         Fuzz {
-            time: Duration::from_secs(number("CORELOG_FUZZ_SECONDS", 2)) / targets.max(1),
+            time: Duration::from_secs(number("CORELOG_FUZZ_SECONDS", 3)) / targets.max(1),
             seed: number("CORELOG_FUZZ_SEED", 1),
         }
     }
 
-    /// Every seed as it is, then mutations until the time is over. Gives the number of inputs.
+    /// Every seed as it is, then mutations until the time is over, but no fewer than 500. Gives
+    /// the number of inputs.
     ///
     /// # Panics
     /// If `target` panics or holds too much memory; the input is printed first.
@@ -47,14 +51,14 @@ impl Fuzz {
         }
         let mut random = Random::new(self.seed);
         let start = Instant::now();
-        let mut runs = seeds.len() as u64;
-        while start.elapsed() < self.time {
+        let mut mutations = 0;
+        while mutations < MUTATIONS_MIN || start.elapsed() < self.time {
             let (one, other) = (pick(&mut random, seeds), pick(&mut random, seeds));
             let input = mutate(&mut random, one, other);
             check(name, self.seed, &input, &mut target);
-            runs += 1;
+            mutations += 1;
         }
-        runs
+        seeds.len() as u64 + mutations
     }
 }
 

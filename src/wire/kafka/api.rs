@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Gives every API with its number, versions, first flexible version and messages to a macro.
-/// The one list: what is not in it is not known here.
+/// The one list: what is not in it is not known here. What a broker serves, and says that it
+/// serves, is its own choice among these.
 macro_rules! with_apis {
     ($callback:ident) => {
         $callback! {
@@ -76,15 +77,6 @@ with_apis!(define);
 impl ApiKey {
     pub fn number(self) -> i16 {
         self as i16
-    }
-
-    /// What an ApiVersions response says. Produce is given from 0: older librdkafka concludes
-    /// from it which codecs there are. Frames of versions 0 to 2 are refused all the same.
-    pub fn advertised(self) -> RangeInclusive<i16> {
-        match self {
-            ApiKey::Produce => 0..=*self.versions().end(),
-            _ => self.versions(),
-        }
     }
 
     /// Compact lengths and tagged fields (KIP-482); the request's header has tags too.

@@ -25,7 +25,12 @@ macro_rules! read_and_write {
     ($name:ident, $input:expr) => {
         if let Some((version, body)) = $input.split_first() {
             let version = i16::from(*version);
-            if let Ok(message) = $name::decode(version, body) {
+            let (decoded, usage) = corelog_fuzz::measure(|| $name::decode(version, body));
+            assert_eq!(
+                usage.allocations, 0,
+                "decoding borrows, whatever it is given"
+            );
+            if let Ok(message) = decoded {
                 let mut encoder = Encoder::body();
                 message.encode(version, &mut encoder);
                 let written = encoder
@@ -82,10 +87,9 @@ macro_rules! fuzz_all {
             let fuzz = Fuzz::from_env(ApiKey::ALL.len() as u32);
             $(
                 let name = stringify!($request);
-                let runs = fuzz.run(name, &corpus(name), |input| {
-                    read_and_write!($request, input);
-                });
-                assert!(runs > 50, "{name}: {runs} runs");
+                let seeds = corpus(name);
+                let runs = fuzz.run(name, &seeds, |input| read_and_write!($request, input));
+                assert!(runs > seeds.len() as u64, "{name}: {runs} runs");
             )*
         }
 
@@ -94,10 +98,9 @@ macro_rules! fuzz_all {
             let fuzz = Fuzz::from_env(ApiKey::ALL.len() as u32);
             $(
                 let name = stringify!($response);
-                let runs = fuzz.run(name, &corpus(name), |input| {
-                    read_and_write!($response, input);
-                });
-                assert!(runs > 50, "{name}: {runs} runs");
+                let seeds = corpus(name);
+                let runs = fuzz.run(name, &seeds, |input| read_and_write!($response, input));
+                assert!(runs > seeds.len() as u64, "{name}: {runs} runs");
             )*
         }
     };

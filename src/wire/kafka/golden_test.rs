@@ -280,9 +280,7 @@ fn unknown_headers_are_told_by_their_fixed_part() {
 }
 
 #[test]
-fn advertised_versions() {
-    assert_eq!(ApiKey::Produce.advertised(), 0..=13);
-    assert_eq!(ApiKey::Fetch.advertised(), 4..=18);
+fn apis_ascend() {
     assert!(ApiKey::ALL.is_sorted());
 }
 

@@ -6,6 +6,7 @@ use kafka_protocol::messages as theirs;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::api::with_apis;
+use super::oracle_fields::fields;
 use super::testing::{encode, random};
 use super::*;
 
@@ -38,6 +39,7 @@ macro_rules! compare {
                 let mut written = BytesMut::new();
                 read.encode(&mut written, version).expect(&what);
                 assert_eq!(ours, written, "{what}");
+                assert_eq!(fields(&message), fields(&read), "{what}");
                 // Theirs has written; ours reads and writes the same.
                 let decoded = $name::decode(version, &written).expect(&what);
                 assert_eq!(decoded, message, "{what}");
