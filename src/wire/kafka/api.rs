@@ -13,7 +13,15 @@ macro_rules! with_apis {
             Fetch = 1, 4..=18, flexible 12, FetchRequest<'a>, FetchResponse<'a>;
             ListOffsets = 2, 1..=11, flexible 6, ListOffsetsRequest<'a>, ListOffsetsResponse<'a>;
             Metadata = 3, 0..=13, flexible 9, MetadataRequest<'a>, MetadataResponse<'a>;
+            OffsetCommit = 8, 2..=10, flexible 8, OffsetCommitRequest<'a>, OffsetCommitResponse<'a>;
+            OffsetFetch = 9, 1..=10, flexible 6, OffsetFetchRequest<'a>, OffsetFetchResponse<'a>;
             FindCoordinator = 10, 0..=6, flexible 3, FindCoordinatorRequest<'a>, FindCoordinatorResponse<'a>;
+            JoinGroup = 11, 0..=9, flexible 6, JoinGroupRequest<'a>, JoinGroupResponse<'a>;
+            Heartbeat = 12, 0..=4, flexible 4, HeartbeatRequest<'a>, HeartbeatResponse;
+            LeaveGroup = 13, 0..=5, flexible 4, LeaveGroupRequest<'a>, LeaveGroupResponse<'a>;
+            SyncGroup = 14, 0..=5, flexible 4, SyncGroupRequest<'a>, SyncGroupResponse<'a>;
+            DescribeGroups = 15, 0..=6, flexible 5, DescribeGroupsRequest<'a>, DescribeGroupsResponse<'a>;
+            ListGroups = 16, 0..=5, flexible 3, ListGroupsRequest<'a>, ListGroupsResponse<'a>;
             ApiVersions = 18, 0..=4, flexible 3, ApiVersionsRequest<'a>, ApiVersionsResponse<'a>;
             CreateTopics = 19, 2..=7, flexible 5, CreateTopicsRequest<'a>, CreateTopicsResponse<'a>;
             DeleteTopics = 20, 1..=6, flexible 4, DeleteTopicsRequest<'a>, DeleteTopicsResponse<'a>;
@@ -24,7 +32,9 @@ macro_rules! with_apis {
             AlterConfigs = 33, 0..=2, flexible 2, AlterConfigsRequest<'a>, AlterConfigsResponse<'a>;
             DescribeLogDirs = 35, 1..=4, flexible 2, DescribeLogDirsRequest<'a>, DescribeLogDirsResponse<'a>;
             CreatePartitions = 37, 0..=3, flexible 2, CreatePartitionsRequest<'a>, CreatePartitionsResponse<'a>;
+            DeleteGroups = 42, 0..=2, flexible 2, DeleteGroupsRequest<'a>, DeleteGroupsResponse<'a>;
             IncrementalAlterConfigs = 44, 0..=1, flexible 1, IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
+            OffsetDelete = 47, 0..=0, flexible NEVER, OffsetDeleteRequest<'a>, OffsetDeleteResponse<'a>;
             DescribeCluster = 60, 0..=2, flexible 0, DescribeClusterRequest, DescribeClusterResponse<'a>;
             DescribeProducers = 61, 0..=0, flexible 0, DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
             DescribeTopicPartitions = 75, 0..=0, flexible 0, DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
@@ -34,8 +44,11 @@ macro_rules! with_apis {
 #[cfg(test)]
 pub(crate) use with_apis;
 
+/// The first flexible version of an API that has none.
+const NEVER: i16 = i16::MAX;
+
 macro_rules! define {
-    ($($name:ident = $number:literal, $min:literal..=$max:literal, flexible $flexible:literal,
+    ($($name:ident = $number:literal, $min:literal..=$max:literal, flexible $flexible:expr,
         $request:ident $(<$rl:lifetime>)?, $response:ident $(<$sl:lifetime>)?;)*) => {
         /// An API whose messages are known here, in Kafka's numbering.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -71,7 +71,7 @@ macro_rules! check_corpus {
 }
 
 macro_rules! fuzz_all {
-    ($($name:ident = $number:literal, $versions:expr, flexible $flexible:literal,
+    ($($name:ident = $number:literal, $versions:expr, flexible $flexible:expr,
         $request:ident $(<$rl:lifetime>)?, $response:ident $(<$sl:lifetime>)?;)*) => {
         /// Also the frozen form of every version: its seeds are read and written as they are.
         #[test]

@@ -57,6 +57,8 @@ mod fuzz_test;
 #[cfg(test)]
 mod golden_test;
 #[cfg(test)]
+mod java_test;
+#[cfg(test)]
 mod oracle_fields;
 #[cfg(test)]
 mod oracle_test;

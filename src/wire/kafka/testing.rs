@@ -82,6 +82,16 @@ impl Arbitrary<'_> for &str {
     }
 }
 
+impl Arbitrary<'_> for &[u8] {
+    fn arbitrary(random: &mut Random, version: Version) -> Self {
+        const OTHER: &[u8] = b"\x00\x01\xff\"\\ \n quoted \x80";
+        match random.below(4) {
+            0 => OTHER,
+            _ => <&str>::arbitrary(random, version).as_bytes(),
+        }
+    }
+}
+
 impl Arbitrary<'_> for Records<'_> {
     fn arbitrary(random: &mut Random, _: Version) -> Self {
         let mut part = || {

@@ -169,3 +169,32 @@ impl<'a> Nullable<'a> for &'a str {
         }
     }
 }
+
+impl<'a> Value<'a> for &'a [u8] {
+    #[inline]
+    fn read(decoder: &mut Decoder<'a>, version: Version) -> Result<Self> {
+        match decoder.bytes(version.flexible)? {
+            Some(bytes) => Ok(bytes),
+            None => Err(decoder.error(ErrorKind::Null)),
+        }
+    }
+
+    fn write(&self, encoder: &mut Encoder, version: Version) {
+        encoder.put_length(Some(self.len()), version.flexible);
+        encoder.put(self);
+    }
+}
+
+impl<'a> Nullable<'a> for &'a [u8] {
+    #[inline]
+    fn read_nullable(decoder: &mut Decoder<'a>, version: Version) -> Result<Option<Self>> {
+        decoder.bytes(version.flexible)
+    }
+
+    fn write_nullable(value: Option<&Self>, encoder: &mut Encoder, version: Version) {
+        match value {
+            Some(bytes) => bytes.write(encoder, version),
+            None => encoder.put_length(None, version.flexible),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Bytes that Apache Kafka's Java client, 4.2.0, writes: versions that the oracle lacks.
+
+use std::fmt::Debug;
+
+use corelog_base::TopicId;
+
+use super::testing::encode;
+use super::*;
+
+const ID: TopicId = TopicId([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]);
+
+#[track_caller]
+fn check<'a, M: Message<'a> + PartialEq + Debug>(version: i16, message: &M, java: &'a [u8]) {
+    assert_eq!(encode(message, version), java);
+    assert_eq!(&M::decode(version, java).expect("Java wrote it"), message);
+}
+
+#[test]
+fn offset_commit_10() {
+    let request = OffsetCommitRequest {
+        group_id: "g",
+        generation_id_or_member_epoch: 5,
+        member_id: "m",
+        group_instance_id: Some("i"),
+        topics: vec![OffsetCommitRequestTopic {
+            topic_id: ID,
+            partitions: vec![OffsetCommitRequestPartition {
+                partition_index: 1,
+                committed_offset: 2,
+                committed_leader_epoch: 3,
+                committed_metadata: Some("x"),
+            }]
+            .into(),
+            ..Default::default()
+        }]
+        .into(),
+        ..Default::default()
+    };
+    let java =
+        b"\x02g\x00\x00\x00\x05\x02m\x02i\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x02\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\x02x\
+            \x00\x00\x00";
+    check(10, &request, java);
+    let response = OffsetCommitResponse {
+        throttle_time_ms: 4,
+        topics: vec![OffsetCommitResponseTopic {
+            topic_id: ID,
+            partitions: vec![OffsetCommitResponsePartition {
+                partition_index: 1,
+                error_code: ErrorCode::STALE_MEMBER_EPOCH,
+            }]
+            .into(),
+            ..Default::default()
+        }]
+        .into(),
+    };
+    let java =
+        b"\x00\x00\x00\x04\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\x02\x02\x02\
+            \x02\x00\x00\x00\x01\x00q\x00\x00\x00";
+    check(10, &response, java);
+}
+
+#[test]
+fn offset_fetch_10() {
+    let one = OffsetFetchRequestGroup {
+        group_id: "g",
+        member_id: Some("m"),
+        member_epoch: 5,
+        topics: Some(
+            vec![OffsetFetchRequestTopics {
+                topic_id: ID,
+                partition_indexes: vec![1, 2].into(),
+                ..Default::default()
+            }]
+            .into(),
+        ),
+    };
+    let all = OffsetFetchRequestGroup {
+        group_id: "h",
+        ..Default::default()
+    };
+    let request = OffsetFetchRequest {
+        require_stable: true,
+        groups: vec![one, all].into(),
+        ..Default::default()
+    };
+    let java =
+        b"\x03\x02g\x02m\x00\x00\x00\x05\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x03\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x02h\x00\xff\xff\xff\xff\x00\
+            \x00\x01\x00";
+    check(10, &request, java);
+    let response = OffsetFetchResponse {
+        throttle_time_ms: 4,
+        groups: vec![OffsetFetchResponseGroup {
+            group_id: "g",
+            topics: vec![OffsetFetchResponseTopics {
+                topic_id: ID,
+                partitions: vec![OffsetFetchResponsePartitions {
+                    partition_index: 1,
+                    committed_offset: 2,
+                    committed_leader_epoch: 3,
+                    metadata: None,
+                    error_code: ErrorCode::UNKNOWN_TOPIC_ID,
+                }]
+                .into(),
+                ..Default::default()
+            }]
+            .into(),
+            error_code: ErrorCode::NOT_COORDINATOR,
+        }]
+        .into(),
+        ..Default::default()
+    };
+    let java =
+        b"\x00\x00\x00\x04\x02\x02g\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00d\
+            \x00\x00\x00\x10\x00\x00";
+    check(10, &response, java);
+}
