@@ -28,15 +28,24 @@ macro_rules! with_apis {
             DeleteRecords = 21, 0..=2, flexible 2, DeleteRecordsRequest<'a>, DeleteRecordsResponse<'a>;
             InitProducerId = 22, 0..=5, flexible 2, InitProducerIdRequest<'a>, InitProducerIdResponse;
             OffsetForLeaderEpoch = 23, 2..=4, flexible 4, OffsetForLeaderEpochRequest<'a>, OffsetForLeaderEpochResponse<'a>;
+            AddPartitionsToTxn = 24, 0..=5, flexible 3, AddPartitionsToTxnRequest<'a>, AddPartitionsToTxnResponse<'a>;
+            AddOffsetsToTxn = 25, 0..=4, flexible 3, AddOffsetsToTxnRequest<'a>, AddOffsetsToTxnResponse;
+            EndTxn = 26, 0..=5, flexible 3, EndTxnRequest<'a>, EndTxnResponse;
+            WriteTxnMarkers = 27, 1..=2, flexible 1, WriteTxnMarkersRequest<'a>, WriteTxnMarkersResponse<'a>;
+            TxnOffsetCommit = 28, 0..=5, flexible 3, TxnOffsetCommitRequest<'a>, TxnOffsetCommitResponse<'a>;
             DescribeConfigs = 32, 1..=4, flexible 4, DescribeConfigsRequest<'a>, DescribeConfigsResponse<'a>;
             AlterConfigs = 33, 0..=2, flexible 2, AlterConfigsRequest<'a>, AlterConfigsResponse<'a>;
             DescribeLogDirs = 35, 1..=4, flexible 2, DescribeLogDirsRequest<'a>, DescribeLogDirsResponse<'a>;
             CreatePartitions = 37, 0..=3, flexible 2, CreatePartitionsRequest<'a>, CreatePartitionsResponse<'a>;
             DeleteGroups = 42, 0..=2, flexible 2, DeleteGroupsRequest<'a>, DeleteGroupsResponse<'a>;
+            ElectLeaders = 43, 0..=2, flexible 2, ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
             IncrementalAlterConfigs = 44, 0..=1, flexible 1, IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
             OffsetDelete = 47, 0..=0, flexible NEVER, OffsetDeleteRequest<'a>, OffsetDeleteResponse<'a>;
             DescribeCluster = 60, 0..=2, flexible 0, DescribeClusterRequest, DescribeClusterResponse<'a>;
             DescribeProducers = 61, 0..=0, flexible 0, DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
+            DescribeTransactions = 65, 0..=0, flexible 0, DescribeTransactionsRequest<'a>, DescribeTransactionsResponse<'a>;
+            ListTransactions = 66, 0..=2, flexible 0, ListTransactionsRequest<'a>, ListTransactionsResponse<'a>;
+            ListConfigResources = 74, 0..=1, flexible 0, ListConfigResourcesRequest<'a>, ListConfigResourcesResponse<'a>;
             DescribeTopicPartitions = 75, 0..=0, flexible 0, DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
         }
     };

@@ -117,3 +117,44 @@ fn offset_fetch_10() {
             \x00\x00\x00\x10\x00\x00";
     check(10, &response, java);
 }
+
+#[test]
+fn write_txn_markers_2() {
+    let request = WriteTxnMarkersRequest {
+        markers: vec![WritableTxnMarker {
+            producer_id: 1,
+            producer_epoch: 2,
+            transaction_result: true,
+            topics: vec![WritableTxnMarkerTopic {
+                name: "t",
+                partition_indexes: vec![3].into(),
+            }]
+            .into(),
+            coordinator_epoch: 4,
+            transaction_version: 2,
+        }]
+        .into(),
+    };
+    let java =
+        b"\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02\x01\x02\x02t\x02\x00\x00\x00\x03\x00\x00\
+            \x00\x00\x04\x02\x00\x00";
+    check(2, &request, java);
+    let response = WriteTxnMarkersResponse {
+        markers: vec![WritableTxnMarkerResult {
+            producer_id: 1,
+            topics: vec![WritableTxnMarkerTopicResult {
+                name: "t",
+                partitions: vec![WritableTxnMarkerPartitionResult {
+                    partition_index: 3,
+                    error_code: ErrorCode::INVALID_PRODUCER_EPOCH,
+                }]
+                .into(),
+            }]
+            .into(),
+        }]
+        .into(),
+    };
+    let java =
+        b"\x02\x00\x00\x00\x00\x00\x00\x00\x01\x02\x02t\x02\x00\x00\x00\x03\x00/\x00\x00\x00\x00";
+    check(2, &response, java);
+}
