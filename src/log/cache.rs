@@ -8,9 +8,8 @@ use corelog_base::{GroupId, Offset};
 
 use crate::codec::count;
 use crate::map::SegmentMap;
+use crate::written::Written;
 
-/// Open files, for a core.
-const FILES_MAX: usize = 128;
 /// The smallest share of the budget that a block takes, so that their number is bounded.
 const BLOCK_BYTES_MIN: u64 = 64 << 10;
 
@@ -81,16 +80,21 @@ pub(crate) struct Block {
 
 pub(crate) struct Cache<F> {
     maps: Recent<Arc<SegmentMap>>,
+    /// For reads.
     files: Recent<F>,
+    pub written: Written<F>,
     blocks: Recent<Block>,
 }
 
 impl<F: Clone> Cache<F> {
-    /// A quarter of the budget is for maps, the rest for blocks.
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    /// A quarter of the bytes is for maps, the rest for blocks; a quarter of the files for reads,
+    /// the rest for writes.
+    pub(crate) fn new(bytes_max: u64, files_max: u32) -> Self {
+        let files_max = u64::from(files_max);
         Self {
             maps: Recent::new(bytes_max / 4),
-            files: Recent::new(count(FILES_MAX)),
+            files: Recent::new(files_max / 4),
+            written: Written::new(files_max / 8 * 3),
             blocks: Recent::new(bytes_max / 4 * 3),
         }
     }
@@ -143,6 +147,7 @@ impl<F: Clone> Cache<F> {
     fn forget_all(&mut self, gone: impl Fn(SegmentId) -> bool) {
         self.maps.forget(&gone);
         self.files.forget(&gone);
+        self.written.forget(&gone);
         self.blocks.forget(&gone);
     }
 }
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_oldest_blocks_go_first_and_use_keeps() {
-        let mut cache: Cache<()> = Cache::new(512 << 10);
+        let mut cache: Cache<()> = Cache::new(512 << 10, 8);
         let id = (GroupId(1), Offset(0));
         let block = |position| Block {
             position,

@@ -365,7 +365,10 @@ impl<F: Clone> Core<F> {
     /// Gives the files back: another log may open them.
     pub(crate) fn close_files(&mut self) {
         self.journal.close_files();
-        self.cache = Cache::new(self.options.block_cache_bytes_max);
+        self.cache = Cache::new(
+            self.options.block_cache_bytes_max,
+            self.options.segment_files_max,
+        );
     }
 
     /// A write or flush failed: nothing is written any more.

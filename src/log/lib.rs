@@ -41,6 +41,7 @@ mod types;
 mod unit;
 mod verify;
 mod writer;
+mod written;
 
 pub use error::{Error, Kind};
 pub use log::Log;

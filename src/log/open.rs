@@ -42,7 +42,7 @@ pub(crate) async fn open<R: Runtime>(
         events: Vec::new(),
         due: VecDeque::new(),
         busy: IdMap::default(),
-        cache: Cache::new(options.block_cache_bytes_max),
+        cache: Cache::new(options.block_cache_bytes_max, options.segment_files_max),
         spare: Vec::new(),
         stats: CoreStats::default(),
         options,

@@ -22,6 +22,8 @@ pub struct Options {
     /// in the background. Large, because a cycle costs two flushes whatever its size; memory is
     /// bounded by `unsettled_bytes_max`.
     pub settle_bytes: u64,
+    /// Files of segments and maps that are kept open; at least 8.
+    pub segment_files_max: u32,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             block_cache_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             settle_bytes: 4 << 20,
+            segment_files_max: 512,
         }
     }
 }

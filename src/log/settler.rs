@@ -13,6 +13,7 @@ use crate::codec::{count, index};
 use crate::core::Core;
 use crate::open::make_folder;
 use crate::settle::Cycle;
+use crate::written::WriteFiles;
 use crate::{Error, Kind, Log};
 
 /// Groups that are settled at the same time: their flushes share the file system's commits.
@@ -179,14 +180,25 @@ impl<R: Runtime> Log<R> {
             make_folder(&self.rt, &cycle.folder).await?;
         }
         let block = self.with(|c| c.block);
+        let id = (cycle.group, cycle.map.base_offset);
+        // A cycle that fails closes its files.
+        let open = self.with(|c| c.cache.written.take(id));
+        let (segment, map) = open.map_or((None, None), |f| (Some(f.segment), Some(f.map)));
         let path = cycle.segment();
-        write_segment(self, cycle, &path, block)
+        let segment = write_segment(self, cycle, (segment, &path), block)
             .await
             .map_err(|e| Error::io("write segment", &path, e))?;
         let path = cycle.map_path();
-        write_map(self, cycle, &path, block)
+        let map = write_map(self, cycle, (map, &path), block)
             .await
-            .map_err(|e| Error::io("write segment map", &path, e))
+            .map_err(|e| Error::io("write segment map", &path, e))?;
+        if let (Some(segment), Some(map)) = (segment, map)
+            && !cycle.seals
+        {
+            let files = WriteFiles { segment, map };
+            self.with(|c| c.cache.written.put(id, files));
+        }
+        Ok(())
     }
 }
 
@@ -209,12 +221,13 @@ impl<F: Clone> Core<F> {
     }
 }
 
+/// Writes and flushes a segment's new bytes. The file, if it is open at the end.
 async fn write_segment<R: Runtime>(
     log: &Log<R>,
     cycle: &mut Cycle,
-    path: &Path,
+    (mut open, path): (Option<R::File>, &Path),
     block: u32,
-) -> io::Result<()> {
+) -> io::Result<Option<R::File>> {
     let room = index(cycle.data_bytes()) + block as usize;
     let mut buf = cycle.data(log.with(|c| c.take_spare(room)), block);
     let position = cycle.map.bytes;
@@ -223,7 +236,10 @@ async fn write_segment<R: Runtime>(
     let has_work = cycle.is_new || cycle.seals || file_bytes > 0;
     let mut result = Ok(());
     if has_work {
-        let file = open_or_create(&log.rt, path, cycle.is_new).await?;
+        let file = match open.take() {
+            Some(file) => file,
+            None => open_or_create(&log.rt, path, cycle.is_new).await?,
+        };
         if file_bytes > 0 {
             (result, buf) = file.write(buf, position).await;
         }
@@ -234,12 +250,13 @@ async fn write_segment<R: Runtime>(
                 file.sync_data().await
             };
         }
+        open = Some(file);
     }
     log.with(|c| {
         c.stats.settled_bytes_written += count(file_bytes);
         c.give_spare(buf);
     });
-    result
+    result.map(|()| open)
 }
 
 /// The padding of the last block goes once everything before it is durable.
@@ -264,12 +281,13 @@ async fn open_or_create<R: Runtime>(rt: &R, path: &Path, is_new: bool) -> io::Re
     }
 }
 
+/// Writes and flushes a map's new record, or all of it anew. The file, if it goes on being used.
 async fn write_map<R: Runtime>(
     log: &Log<R>,
     cycle: &mut Cycle,
-    path: &Path,
+    (open, path): (Option<R::File>, &Path),
     block: u32,
-) -> io::Result<()> {
+) -> io::Result<Option<R::File>> {
     let rt = &log.rt;
     if cycle.seals || !cycle.is_new && cycle.map.is_bloated() {
         let encoded = cycle.map.encode_whole(block);
@@ -281,9 +299,12 @@ async fn write_map<R: Runtime>(
         rt.rename(&beside, path).await?;
         rt.sync_dir(&cycle.folder).await?;
         cycle.map.written(bytes, 0);
-        return Ok(());
+        return Ok(Some(file));
     }
-    let file = open_or_create(rt, path, cycle.is_new).await?;
+    let file = match open {
+        Some(file) => file,
+        None => open_or_create(rt, path, cycle.is_new).await?,
+    };
     let encoded = cycle.map.encode_delta(block);
     let (bytes, position) = (count(encoded.buf.len()), encoded.position);
     file.write(encoded.buf, position).await.0?;
@@ -292,7 +313,7 @@ async fn write_map<R: Runtime>(
         rt.sync_dir(&cycle.folder).await?;
     }
     cycle.map.written(bytes, position);
-    Ok(())
+    Ok(Some(file))
 }
 
 /// Where a map is written anew before it replaces the old one.

@@ -12,14 +12,18 @@ use crate::conduct::RuntimeChoice;
 /// Descriptors that a small broker needs; more are asked for, and the host may give fewer.
 const DESCRIPTORS_MIN: u64 = 1_024;
 const DESCRIPTORS_WANTED: u64 = 1 << 20;
+/// Of segments, open in a core.
+const SEGMENT_FILES_LEAST: u64 = 16;
+const SEGMENT_FILES_MOST: u64 = 16 << 10;
 const PORT_WAIT_MAX: Duration = Duration::from_secs(3);
 const PORT_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Checks what the chosen runtime and the data directory need. The directory exists afterwards.
+/// Gives how many descriptors this process may have.
 ///
 /// # Errors
 /// The first thing that is missing, and how to allow it.
-pub(crate) fn check_host(settings: &Settings) -> Result<(), String> {
+pub(crate) fn check_host(settings: &Settings) -> Result<u64, String> {
     let kind = match settings.runtime {
         RuntimeChoice::Ring => RuntimeKind::Ring,
         RuntimeChoice::Glommio => RuntimeKind::Glommio,
@@ -36,7 +40,14 @@ pub(crate) fn check_host(settings: &Settings) -> Result<(), String> {
     let dir = &settings.data;
     fs::create_dir_all(dir).map_err(|e| format!("make the folder {}: {e}", dir.display()))?;
     probe_direct_io(dir).map_err(|missing| missing.to_string())?;
-    Ok(())
+    Ok(descriptors)
+}
+
+/// How many files of segments each core keeps open: a quarter of the descriptors, the rest is for
+/// connections and journals.
+pub(crate) fn segment_files_max(descriptors: u64, cores: u16) -> u32 {
+    let share = descriptors / 4 / u64::from(cores.max(1));
+    share.clamp(SEGMENT_FILES_LEAST, SEGMENT_FILES_MOST) as u32
 }
 
 /// Waits a moment for ports that are taken: after SIGKILL, the kernel tears down the rings of the

@@ -11,7 +11,7 @@ use corelog_rt::CommitMode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Settings;
-use crate::checks::{check_host, check_ports, check_space};
+use crate::checks::{check_host, check_ports, check_space, segment_files_max};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::identity::{Identity, identity, lock};
@@ -30,16 +30,16 @@ const DRAIN_MAX: Duration = Duration::from_secs(60);
 /// Why it could not start, or what failed, in words that say what to do.
 pub fn serve(settings: &Settings) -> Result<(), String> {
     settings.check()?;
-    check_host(settings)?;
+    let descriptors = check_host(settings)?;
     let _lock = lock(&settings.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|e| format!("start the housekeeping thread: {e}"))?;
-    runtime.block_on(run(settings))
+    runtime.block_on(run(settings, descriptors))
 }
 
-async fn run(settings: &Settings) -> Result<(), String> {
+async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
     check_ports(settings).await?;
@@ -60,7 +60,8 @@ async fn run(settings: &Settings) -> Result<(), String> {
         spin: settings.spin,
         commit,
     };
-    let plan = plan(settings, identity, cores)?;
+    let mut plan = plan(settings, identity, cores)?;
+    plan.log.segment_files_max = segment_files_max(descriptors, cores);
     let mut conductor = Conductor::start(plan, settings.runtime, &cpus, options)?;
     let booted = tokio::select! {
         booted = conductor.boot() => booted,

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use corelog_base::TimestampMs;
@@ -106,10 +106,13 @@ struct Times {
 /// A request that writes one batch of one record to each partition.
 fn frame(topic: &str, partitions: &[i32], value_bytes: usize) -> Outcome<Vec<u8>> {
     let value: Vec<u8> = (0..value_bytes).map(|i| (i * 31 % 251) as u8).collect();
+    // Not long ago: what retention deletes is another measurement.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let now = TimestampMs(i64::try_from(since.as_millis())?);
     let mut parts = Vec::new();
     for index in partitions {
         let mut batch = BatchBuilder::new(Codec::None);
-        batch.push(TimestampMs(1_700_000_000_000), None, Some(&value), &[])?;
+        batch.push(now, None, Some(&value), &[])?;
         parts.push(PartitionProduceData {
             index: *index,
             records: batch.finish().freeze().into(),
