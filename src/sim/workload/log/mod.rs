@@ -59,6 +59,7 @@ fn options() -> Options {
         block_cache_bytes_max: 256 << 10,
         disk_reserve_bytes: 1 << 20,
         settle_bytes: 64 << 10,
+        segment_files_max: 16,
     }
 }
 
