@@ -28,6 +28,7 @@ mod record;
 mod release;
 mod remains;
 mod replay;
+mod rewrite;
 mod scan;
 mod scan_journal;
 mod scan_segments;

@@ -13,7 +13,8 @@ use crate::core::{Core, Disk, IdMap, Memory};
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
 use crate::journal::{Item, Journal, JournalFile};
 use crate::log::Wake;
-use crate::release::{flush_newest, monitor_space, release_files};
+use crate::release::{monitor_space, release_files};
+use crate::rewrite::{flush_newest, write_again};
 use crate::scan::{Kept, KeptJournal};
 use crate::scan_journal::journal_folder;
 use crate::settler::settle_due;
@@ -143,17 +144,32 @@ async fn continue_journal<R: Runtime>(
     journal.continues_after = found.last;
     journal.flushed_through = found.last;
     journal.live_from = found.live_from;
+    // The name of a file that was created just before the process died may not be durable.
+    rt.sync_dir(&journal.dir)
+        .await
+        .map_err(|e| Error::io("flush folder", &journal.dir, e))?;
     let mut files = found.files.clone();
     files.sort_by_key(|f| (f.last_sequence, f.number));
+    let headers = files.iter().flat_map(|f| f.frames.iter().map(|(_, h)| h));
+    let sure = headers.map(|h| h.flushed_through).max().unwrap_or(0);
     for f in files {
         let file = rt
             .open(&f.path, OpenMode::ReadWrite)
             .await
             .map_err(|e| Error::io("open journal file", &f.path, e))?;
-        // What the scan read may have been written without a flush before the process died.
+        // Nor what the scan read, nor the file's length.
         file.sync_all()
             .await
             .map_err(|e| Error::io("flush journal file", &f.path, e))?;
+        let unsure = f.frames.iter().filter(|(_, header)| {
+            let sequence = header.sequence;
+            sequence > sure && sequence <= found.last
+        });
+        for (at, header) in unsure {
+            write_again(&file, *at, u64::from(header.bytes))
+                .await
+                .map_err(|e| Error::io("write journal frame again", &f.path, e))?;
+        }
         let whole = round_down(f.bytes, u64::from(file.alignment()));
         let state = JournalFile {
             number: f.number,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use corelog_base::GroupId;
-use corelog_rt::{File, OpenMode, Runtime, oneshot, timeout};
+use corelog_rt::{Runtime, oneshot, timeout};
 
+use crate::Log;
 use crate::core::{Core, live_upto};
-use crate::group::{folder, map_path, segment_path};
 use crate::journal::Item;
-use crate::{Error, Log};
+use crate::rewrite::flush_newest;
 
 /// A group with at least this much in a file that is to be released is settled, not carried.
 const SETTLE_BYTES_MIN: u64 = 64 << 10;
@@ -160,44 +160,6 @@ async fn settle_all<R: Runtime>(log: &Log<R>, groups: &[GroupId]) {
     for end in ends {
         end.await;
     }
-}
-
-/// Flushes the newest segment and map of a group that were found at the start.
-pub(crate) async fn flush_newest<R: Runtime>(log: &Log<R>, group: GroupId) -> Result<(), Error> {
-    let hold = log.hold(group).await;
-    let found = log.with(|c| {
-        let state = c.groups.get(&group).filter(|g| g.segments.unsure)?;
-        let last = state.segments.list.last()?;
-        let folder = folder(&c.options.dir, state.topic, state.partition);
-        Some((folder, last.base_offset))
-    });
-    let mut result = Ok(());
-    if let Some((folder, base_offset)) = found {
-        for path in [
-            segment_path(&folder, base_offset),
-            map_path(&folder, base_offset),
-        ] {
-            let flushed = match log.rt.open(&path, OpenMode::ReadWrite).await {
-                Ok(file) => file.sync_all().await,
-                Err(error) => Err(error),
-            };
-            result = result.and(flushed.map_err(|e| Error::io("flush segment", &path, e)));
-        }
-        if result.is_ok() {
-            result = log
-                .rt
-                .sync_dir(&folder)
-                .await
-                .map_err(|e| Error::io("flush folder", &folder, e));
-        }
-        log.with(|c| {
-            if let Some(state) = c.groups.get_mut(&group) {
-                state.segments.unsure &= result.is_err();
-            }
-        });
-    }
-    log.release_hold(hold);
-    result
 }
 
 /// Watches the free space, until the log closes: refuses appends before the disk is full, and

@@ -189,9 +189,11 @@ impl<F: Clone> Core<F> {
         if map.sealed {
             state.segments.seal_due = false;
         }
-        state.segments.unsure = false;
+        assert!(!state.segments.unsure, "made sure before the cycle");
         let settled = map.settled;
         state.segments.newest = Some(Arc::new(map));
         self.settled(group, settled);
+        // The next frame says so: what a start need not make sure of again.
+        self.queue_record(group);
     }
 }

@@ -11,7 +11,9 @@ use corelog_rt::{AlignedBuf, File, OpenMode, Runtime, oneshot};
 
 use crate::codec::{count, index};
 use crate::core::Core;
+use crate::map::SegmentMap;
 use crate::open::make_folder;
+use crate::rewrite::make_sure;
 use crate::settle::Cycle;
 use crate::written::WriteFiles;
 use crate::{Error, Kind, Log};
@@ -128,6 +130,9 @@ impl<R: Runtime> Log<R> {
     /// Settles what has been committed. On a full disk it waits for the monitor's sign; on any
     /// other failure the log is fenced.
     pub(crate) async fn settle(&self, hold: &Hold) {
+        if let Err(error) = make_sure(self, hold).await {
+            return self.failed("settle", &error);
+        }
         let now = self.rt.wall();
         for _ in 0..CYCLES_MAX {
             let Some(cycle) = self.with(|c| c.plan(hold.0, now)) else {
@@ -260,7 +265,7 @@ async fn write_segment<R: Runtime>(
 }
 
 /// The padding of the last block goes once everything before it is durable.
-async fn seal<F: File>(file: &F, bytes: u64) -> io::Result<()> {
+pub(crate) async fn seal<F: File>(file: &F, bytes: u64) -> io::Result<()> {
     file.sync_data().await?;
     file.set_len(bytes).await?;
     file.sync_all().await
@@ -290,15 +295,7 @@ async fn write_map<R: Runtime>(
 ) -> io::Result<Option<R::File>> {
     let rt = &log.rt;
     if cycle.seals || !cycle.is_new && cycle.map.is_bloated() {
-        let encoded = cycle.map.encode_whole(block);
-        let bytes = count(encoded.buf.len());
-        let beside = beside(path);
-        let file = open_or_create(rt, &beside, true).await?;
-        file.write(encoded.buf, 0).await.0?;
-        file.sync_all().await?;
-        rt.rename(&beside, path).await?;
-        rt.sync_dir(&cycle.folder).await?;
-        cycle.map.written(bytes, 0);
+        let file = replace_map(rt, &mut cycle.map, path, block).await?;
         return Ok(Some(file));
     }
     let file = match open {
@@ -314,6 +311,27 @@ async fn write_map<R: Runtime>(
     }
     cycle.map.written(bytes, position);
     Ok(Some(file))
+}
+
+/// Writes a map anew; it replaces the old one once it is durable.
+pub(crate) async fn replace_map<R: Runtime>(
+    rt: &R,
+    map: &mut SegmentMap,
+    path: &Path,
+    block: u32,
+) -> io::Result<R::File> {
+    let encoded = map.encode_whole(block);
+    let bytes = count(encoded.buf.len());
+    let beside = beside(path);
+    let file = open_or_create(rt, &beside, true).await?;
+    file.write(encoded.buf, 0).await.0?;
+    file.sync_all().await?;
+    rt.rename(&beside, path).await?;
+    if let Some(folder) = path.parent() {
+        rt.sync_dir(folder).await?;
+    }
+    map.written(bytes, 0);
+    Ok(file)
 }
 
 /// Where a map is written anew before it replaces the old one.

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::group::{Group, folder, map_path, segment_path};
 use crate::journal::Item;
 use crate::replay::prune_terms;
+use crate::rewrite::make_sure;
 use crate::settler::Hold;
 use crate::unit::{Framing, max_timestamp};
 use crate::{Error, Kind, Log, Position};
@@ -221,6 +222,10 @@ impl<R: Runtime> Log<R> {
             state.segments.seal_due |= below;
             below
         });
+        if let Err(error) = make_sure(self, hold).await {
+            self.failed("trim", &error);
+            return false;
+        }
         let now = self.rt.wall();
         if seals
             && let Some(cycle) = self.with(|c| c.plan(id, now))
