@@ -45,8 +45,17 @@ macro_rules! with_apis {
             DescribeProducers = 61, 0..=0, flexible 0, DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
             DescribeTransactions = 65, 0..=0, flexible 0, DescribeTransactionsRequest<'a>, DescribeTransactionsResponse<'a>;
             ListTransactions = 66, 0..=2, flexible 0, ListTransactionsRequest<'a>, ListTransactionsResponse<'a>;
+            ConsumerGroupHeartbeat = 68, 0..=1, flexible 0, ConsumerGroupHeartbeatRequest<'a>, ConsumerGroupHeartbeatResponse<'a>;
+            ConsumerGroupDescribe = 69, 0..=1, flexible 0, ConsumerGroupDescribeRequest<'a>, ConsumerGroupDescribeResponse<'a>;
             ListConfigResources = 74, 0..=1, flexible 0, ListConfigResourcesRequest<'a>, ListConfigResourcesResponse<'a>;
             DescribeTopicPartitions = 75, 0..=0, flexible 0, DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
+            ShareGroupHeartbeat = 76, 1..=1, flexible 0, ShareGroupHeartbeatRequest<'a>, ShareGroupHeartbeatResponse<'a>;
+            ShareGroupDescribe = 77, 1..=1, flexible 0, ShareGroupDescribeRequest<'a>, ShareGroupDescribeResponse<'a>;
+            ShareFetch = 78, 1..=2, flexible 0, ShareFetchRequest<'a>, ShareFetchResponse<'a>;
+            ShareAcknowledge = 79, 1..=2, flexible 0, ShareAcknowledgeRequest<'a>, ShareAcknowledgeResponse<'a>;
+            DescribeShareGroupOffsets = 90, 0..=1, flexible 0, DescribeShareGroupOffsetsRequest<'a>, DescribeShareGroupOffsetsResponse<'a>;
+            AlterShareGroupOffsets = 91, 0..=0, flexible 0, AlterShareGroupOffsetsRequest<'a>, AlterShareGroupOffsetsResponse<'a>;
+            DeleteShareGroupOffsets = 92, 0..=0, flexible 0, DeleteShareGroupOffsetsRequest<'a>, DeleteShareGroupOffsetsResponse<'a>;
         }
     };
 }

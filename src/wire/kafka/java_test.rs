@@ -158,3 +158,189 @@ fn write_txn_markers_2() {
         b"\x02\x00\x00\x00\x00\x00\x00\x00\x01\x02\x02t\x02\x00\x00\x00\x03\x00/\x00\x00\x00\x00";
     check(2, &response, java);
 }
+
+fn acknowledged(types: Vec<i8>) -> Array<'static, AcknowledgementBatch<'static>> {
+    vec![AcknowledgementBatch {
+        first_offset: 10,
+        last_offset: 11,
+        acknowledge_types: types.into(),
+    }]
+    .into()
+}
+
+const LEADER: LeaderIdAndEpoch = LeaderIdAndEpoch {
+    leader_id: 2,
+    leader_epoch: 3,
+};
+
+#[test]
+fn share_fetch_2() {
+    let request = ShareFetchRequest {
+        group_id: Some("g"),
+        member_id: Some("m"),
+        share_session_epoch: 5,
+        max_wait_ms: 6,
+        min_bytes: 7,
+        max_bytes: 8,
+        max_records: 9,
+        batch_size: 3,
+        share_acquire_mode: 1,
+        is_renew_ack: true,
+        topics: vec![ShareFetchTopic {
+            topic_id: ID,
+            partitions: vec![ShareFetchPartition {
+                partition_index: 1,
+                acknowledgement_batches: acknowledged(vec![1, 4]),
+            }]
+            .into(),
+        }]
+        .into(),
+        forgotten_topics_data: vec![ShareFetchForgottenTopic {
+            topic_id: ID,
+            partitions: vec![2].into(),
+        }]
+        .into(),
+    };
+    let java =
+        b"\x02g\x02m\x00\x00\x00\x05\x00\x00\x00\x06\x00\x00\x00\x07\x00\x00\x00\x08\x00\x00\x00\
+            \x09\x00\x00\x00\x03\x01\x01\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x02\x00\x00\x00\x01\x02\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\
+            \x00\x00\x00\x0b\x03\x01\x04\x00\x00\x00\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\
+            \x02\x02\x02\x02\x02\x02\x02\x00\x00\x00\x02\x00\x00";
+    check(2, &request, java);
+    let response = ShareFetchResponse {
+        throttle_time_ms: 4,
+        acquisition_lock_timeout_ms: 30_000,
+        responses: vec![ShareFetchableTopicResponse {
+            topic_id: ID,
+            partitions: vec![ShareFetchPartitionData {
+                partition_index: 1,
+                error_code: ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                error_message: Some("e"),
+                acknowledge_error_code: ErrorCode::INVALID_RECORD_STATE,
+                acknowledge_error_message: None,
+                current_leader: LEADER,
+                records: Records::EMPTY,
+                acquired_records: vec![AcquiredRecords {
+                    first_offset: 10,
+                    last_offset: 11,
+                    delivery_count: 2,
+                }]
+                .into(),
+            }]
+            .into(),
+        }]
+        .into(),
+        node_endpoints: vec![NodeEndpoint {
+            node_id: 2,
+            host: "h",
+            port: 9092,
+            rack: None,
+        }]
+        .into(),
+        ..Default::default()
+    };
+    let java =
+        b"\x00\x00\x00\x04\x00\x00\x00\x00\x00u0\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\
+            \x02\x02\x02\x02\x02\x02\x00\x00\x00\x01\x00\x06\x02e\x00y\x00\x00\x00\x00\x02\x00\x00\
+            \x00\x03\x00\x01\x02\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x0b\
+            \x00\x02\x00\x00\x00\x02\x00\x00\x00\x02\x02h\x00\x00#\x84\x00\x00\x00";
+    check(2, &response, java);
+}
+
+#[test]
+fn share_acknowledge_2() {
+    let request = ShareAcknowledgeRequest {
+        group_id: Some("g"),
+        member_id: Some("m"),
+        share_session_epoch: -1,
+        is_renew_ack: true,
+        topics: vec![ShareAcknowledgeTopic {
+            topic_id: ID,
+            partitions: vec![ShareAcknowledgePartition {
+                partition_index: 1,
+                acknowledgement_batches: acknowledged(vec![2]),
+            }]
+            .into(),
+        }]
+        .into(),
+    };
+    let java =
+        b"\x02g\x02m\xff\xff\xff\xff\x01\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x02\x00\x00\x00\x01\x02\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\
+            \x00\x00\x00\x0b\x02\x02\x00\x00\x00\x00";
+    check(2, &request, java);
+    let response = ShareAcknowledgeResponse {
+        throttle_time_ms: 4,
+        error_code: ErrorCode::SHARE_SESSION_NOT_FOUND,
+        error_message: Some("e"),
+        acquisition_lock_timeout_ms: 30_000,
+        responses: vec![ShareAcknowledgeTopicResponse {
+            topic_id: ID,
+            partitions: vec![ShareAcknowledgePartitionData {
+                partition_index: 1,
+                error_code: ErrorCode::INVALID_RECORD_STATE,
+                error_message: None,
+                current_leader: LEADER,
+            }]
+            .into(),
+        }]
+        .into(),
+        ..Default::default()
+    };
+    let java =
+        b"\x00\x00\x00\x04\x00z\x02e\x00\x00u0\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\
+            \x02\x02\x02\x02\x02\x02\x00\x00\x00\x01\x00y\x00\x00\x00\x00\x02\x00\x00\x00\x03\x00\
+            \x00\x00\x01\x00";
+    check(2, &response, java);
+}
+
+#[test]
+fn describe_share_group_offsets_1() {
+    let some = DescribeShareGroupOffsetsRequestGroup {
+        group_id: "g",
+        topics: Some(
+            vec![DescribeShareGroupOffsetsRequestTopic {
+                topic_name: "t",
+                partitions: vec![1].into(),
+            }]
+            .into(),
+        ),
+    };
+    let all = DescribeShareGroupOffsetsRequestGroup {
+        group_id: "h",
+        topics: None,
+    };
+    let request = DescribeShareGroupOffsetsRequest {
+        groups: vec![some, all].into(),
+    };
+    let java = b"\x03\x02g\x02\x02t\x02\x00\x00\x00\x01\x00\x00\x02h\x00\x00\x00";
+    check(1, &request, java);
+    let response = DescribeShareGroupOffsetsResponse {
+        throttle_time_ms: 4,
+        groups: vec![DescribeShareGroupOffsetsResponseGroup {
+            group_id: "g",
+            topics: vec![DescribeShareGroupOffsetsResponseTopic {
+                topic_name: "t",
+                topic_id: ID,
+                partitions: vec![DescribeShareGroupOffsetsResponsePartition {
+                    partition_index: 1,
+                    start_offset: 2,
+                    leader_epoch: 3,
+                    lag: 7,
+                    ..Default::default()
+                }]
+                .into(),
+            }]
+            .into(),
+            error_code: ErrorCode::GROUP_ID_NOT_FOUND,
+            error_message: Some("e"),
+        }]
+        .into(),
+    };
+    let java =
+        b"\x00\x00\x00\x04\x02\x02g\x02\x02t\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x02\x02\x02\
+            \x02\x02\x02\x02\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x03\x00\
+            \x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00E\x02e\x00\x00";
+    check(1, &response, java);
+}

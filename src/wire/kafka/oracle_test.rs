@@ -14,12 +14,15 @@ use super::*;
 const MESSAGES: u64 = 60;
 
 /// Versions that the oracle lacks; golden tests show them instead. ListOffsets 11 is version 10
-/// with one more special timestamp; the others have one more field each.
-const KNOWN_GAPS: [(ApiKey, i16); 4] = [
+/// with one more special timestamp; the others have a field or two more.
+const KNOWN_GAPS: [(ApiKey, i16); 7] = [
     (ApiKey::ListOffsets, 11),
     (ApiKey::OffsetCommit, 10),
     (ApiKey::OffsetFetch, 10),
     (ApiKey::WriteTxnMarkers, 2),
+    (ApiKey::ShareFetch, 2),
+    (ApiKey::ShareAcknowledge, 2),
+    (ApiKey::DescribeShareGroupOffsets, 1),
 ];
 
 /// Adds tagged fields that nobody knows, if the message can have any.

@@ -1,5 +1,6 @@
 //! Structures of more than one message.
 
+use crate::kafka::Array;
 use crate::kafka::table::structure;
 
 structure! {
@@ -15,5 +16,13 @@ structure! {
     LeaderIdAndEpoch {
         leader_id: i32 [0..] = -1,
         leader_epoch: i32 [0..] = -1,
+    }
+
+    /// What a share consumer says about records from `first_offset` to `last_offset`, inclusive.
+    AcknowledgementBatch<'a> {
+        first_offset: i64 [0..],
+        last_offset: i64 [0..],
+        /// One a record, or one for all: 0 gap, 1 accept, 2 release, 3 reject, 4 renew.
+        acknowledge_types: Array<'a, i8> [0..],
     }
 }
