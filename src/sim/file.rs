@@ -34,32 +34,29 @@ impl SimFile {
         assert_eq!(bytes % PAGE_BYTES as u64, 0, "direct I/O is aligned");
     }
 
-    async fn put(
-        self,
+    #[track_caller]
+    fn put(
+        &self,
         buf: AlignedBuf,
         position: u64,
-        make: impl FnOnce(Inode, Data) -> Request,
-    ) -> (io::Result<()>, AlignedBuf) {
+        make: fn(Inode, Data) -> Request,
+    ) -> impl Future<Output = (io::Result<()>, AlignedBuf)> + use<> + 'static {
         Self::assert_aligned(position);
         Self::assert_aligned(buf.len() as u64);
-        if !self.writable {
-            return (Err(io::Error::from_raw_os_error(9)), buf);
+        let writable = self.writable;
+        // No closure: it would be the caller.
+        let asked = if writable && !buf.is_empty() {
+            Some(self.rt.ask(make(self.inode, Data::new(position, &buf))))
+        } else {
+            None
+        };
+        async move {
+            match asked {
+                Some(asked) => (asked.await.map(done), buf),
+                None if writable => (Ok(()), buf),
+                None => (Err(io::Error::from_raw_os_error(9)), buf),
+            }
         }
-        if buf.is_empty() {
-            return (Ok(()), buf);
-        }
-        let request = make(self.inode, Data::new(position, &buf));
-        (self.rt.ask(request).await.map(done), buf)
-    }
-
-    async fn flush(self) -> io::Result<()> {
-        let (host, file) = (self.rt.host, self.inode);
-        let upto = self
-            .rt
-            .sim
-            .0
-            .with(|world| world.host(host).disk.completed(file));
-        self.rt.ask(Request::Flush { file, upto }).await.map(done)
     }
 }
 
@@ -68,11 +65,13 @@ impl File for SimFile {
         PAGE_BYTES as u32
     }
 
+    #[track_caller]
     fn bytes(&self) -> impl Future<Output = io::Result<u64>> + 'static {
         let asked = self.rt.ask(Request::Bytes(self.inode));
         async move { asked.await.map(Reply::bytes) }
     }
 
+    #[track_caller]
     fn read(
         &self,
         mut buf: AlignedBuf,
@@ -95,32 +94,45 @@ impl File for SimFile {
         }
     }
 
+    #[track_caller]
     fn write(
         &self,
         buf: AlignedBuf,
         position: u64,
     ) -> impl Future<Output = (io::Result<()>, AlignedBuf)> + 'static {
-        let file = self.clone();
-        file.put(buf, position, |file, data| Request::Write { file, data })
+        self.put(buf, position, |file, data| Request::Write { file, data })
     }
 
+    #[track_caller]
     fn commit(
         &self,
         buf: AlignedBuf,
         position: u64,
     ) -> impl Future<Output = (io::Result<()>, AlignedBuf)> + 'static {
-        let file = self.clone();
-        file.put(buf, position, |file, data| Request::Commit { file, data })
+        self.put(buf, position, |file, data| Request::Commit { file, data })
     }
 
+    #[track_caller]
     fn sync_data(&self) -> impl Future<Output = io::Result<()>> + 'static {
-        self.clone().flush()
+        let flush = Request::Flush {
+            file: self.inode,
+            upto: 0,
+        };
+        let asked = self.rt.ask(flush);
+        async move { asked.await.map(done) }
     }
 
+    #[track_caller]
     fn sync_all(&self) -> impl Future<Output = io::Result<()>> + 'static {
-        self.clone().flush()
+        let flush = Request::Flush {
+            file: self.inode,
+            upto: 0,
+        };
+        let asked = self.rt.ask(flush);
+        async move { asked.await.map(done) }
     }
 
+    #[track_caller]
     fn set_len(&self, bytes: u64) -> impl Future<Output = io::Result<()>> + 'static {
         let file = self.inode;
         let asked = self.rt.ask(Request::SetBytes { file, bytes });

@@ -60,7 +60,7 @@ mod conformance_test;
 #[cfg(test)]
 mod crash_test;
 
-pub use disk::{Disk, DiskFaults};
+pub use disk::{Disk, DiskFaults, Site};
 pub use executor::Sim;
 pub use file::SimFile;
 pub use host::Host;

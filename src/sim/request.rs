@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use corelog_base::{Random, crc32c};
 use corelog_rt::local::Sender;
 use corelog_rt::{DirEntry, OpenMode, Space, oneshot};
 
-use crate::disk::{Data, Disk, Inode, broken};
+use crate::disk::{Data, Disk, Inode, Site, broken};
 use crate::executor::Sim;
 use crate::runtime::SimRuntime;
 use crate::world::{Event, World};
@@ -36,7 +37,7 @@ pub(crate) enum Request {
         file: Inode,
         data: Data,
     },
-    /// `upto` is what was completed when it began.
+    /// `upto` is what was completed when it began; `ask` says it.
     Flush {
         file: Inode,
         upto: u64,
@@ -111,6 +112,8 @@ impl Reply {
 
 pub(crate) struct Underway {
     request: Request,
+    /// It fails, whatever the rates say.
+    breaks: bool,
     done: Sender<io::Result<Reply>>,
 }
 
@@ -130,7 +133,7 @@ impl Underway {
             other => {
                 if random.chance(500) {
                     // Nobody is there to be told of an error.
-                    let _ = carry_out(other, disk, random);
+                    let _ = carry_out(other, false, disk, random);
                 }
             }
         }
@@ -141,9 +144,22 @@ fn fails(random: &mut Random, ppm: u32) -> bool {
     ppm > 0 && random.below(1_000_000) < u64::from(ppm)
 }
 
-/// The effect of a request on the disk, all of it at once.
-fn carry_out(request: &Request, disk: &mut Disk, random: &mut Random) -> io::Result<Reply> {
+/// The effect of a request on the disk, all of it at once. With `breaks` it fails as it would by
+/// chance.
+fn carry_out(
+    request: &Request,
+    breaks: bool,
+    disk: &mut Disk,
+    random: &mut Random,
+) -> io::Result<Reply> {
     let done = |()| Reply::Done;
+    let has_effect = matches!(
+        request,
+        Request::Write { .. } | Request::Commit { .. } | Request::Flush { .. }
+    );
+    if breaks && !has_effect {
+        return Err(broken());
+    }
     match request {
         Request::Bytes(file) => Ok(Reply::Bytes(disk.bytes(*file))),
         Request::Read {
@@ -157,14 +173,15 @@ fn carry_out(request: &Request, disk: &mut Disk, random: &mut Random) -> io::Res
             Ok(Reply::Content(disk.read(*file, *position, *room)))
         }
         Request::Write { file, data } => {
-            if fails(random, disk.faults.write_errors_ppm) {
+            if breaks || fails(random, disk.faults.write_errors_ppm) {
                 disk.write_some(*file, data, random);
                 return Err(broken());
             }
             disk.write(*file, data.clone()).map(done)
         }
         Request::Commit { file, data } => {
-            let fails = fails(random, disk.faults.write_errors_ppm)
+            let fails = breaks
+                || fails(random, disk.faults.write_errors_ppm)
                 || fails(random, disk.faults.flush_errors_ppm);
             if fails {
                 disk.write_some(*file, data, random);
@@ -178,7 +195,7 @@ fn carry_out(request: &Request, disk: &mut Disk, random: &mut Random) -> io::Res
             }
         }
         Request::Flush { file, upto } => {
-            if fails(random, disk.faults.flush_errors_ppm) {
+            if breaks || fails(random, disk.faults.flush_errors_ppm) {
                 disk.flush_in_vain(*file, *upto, random);
                 return Err(broken());
             }
@@ -223,6 +240,24 @@ fn latency(world: &mut World, request: &Request) -> Duration {
         }
 }
 
+fn operation(request: &Request) -> &'static str {
+    match request {
+        Request::Bytes(_) => "measure",
+        Request::Read { .. } => "read",
+        Request::Write { .. } => "write",
+        Request::Commit { .. } => "commit",
+        Request::Flush { .. } => "flush",
+        Request::SetBytes { .. } => "cut",
+        Request::Open { .. } => "open",
+        Request::Rename { .. } => "rename",
+        Request::RemoveFile(_) | Request::RemoveDirAll(_) => "remove",
+        Request::CreateDirAll(_) => "create folder",
+        Request::ReadDir(_) => "list",
+        Request::SyncDir(_) => "flush folder",
+        Request::Space => "space",
+    }
+}
+
 /// What identifies a request in the trace.
 fn fingerprint(request: &Request) -> u64 {
     match request {
@@ -241,11 +276,13 @@ fn fingerprint(request: &Request) -> u64 {
 
 impl SimRuntime {
     /// Asks at the first poll. Dropped later, it happens all the same. Never ends if the process has.
+    #[track_caller]
     pub(crate) fn ask(
         &self,
-        request: Request,
-    ) -> impl Future<Output = io::Result<Reply>> + 'static {
+        mut request: Request,
+    ) -> impl Future<Output = io::Result<Reply>> + use<> + 'static {
         let rt = self.clone();
+        let site = Site::new(operation(&request), Location::caller());
         async move {
             let (tx, rx) = oneshot();
             let begun = rt.sim.0.with(|world| {
@@ -253,14 +290,22 @@ impl SimRuntime {
                     return false;
                 }
                 world.trace(fingerprint(&request));
+                if let Request::Flush { file, upto } = &mut request {
+                    *upto = world.host(rt.host).disk.completed(*file);
+                }
                 let slowness = world.host(rt.host).disk.faults.slowness.max(1);
                 let delay = latency(world, &request) * slowness;
                 world.next_operation += 1;
                 let operation = world.next_operation;
                 let host = rt.host;
                 world.after(delay, Event::Disk { host, operation });
-                let underway = Underway { request, done: tx };
-                world.host(host).underway.insert(operation, underway);
+                let host = world.host(host);
+                let underway = Underway {
+                    request,
+                    breaks: host.disk.visit(site),
+                    done: tx,
+                };
+                host.underway.insert(operation, underway);
                 true
             });
             if begun && let Some(result) = rx.await {
@@ -277,7 +322,12 @@ impl Sim {
         let completed = self.0.with(|world| {
             let host = &mut world.hosts[host];
             let underway = host.underway.remove(&operation)?;
-            let result = carry_out(&underway.request, &mut host.disk, &mut world.random);
+            let result = carry_out(
+                &underway.request,
+                underway.breaks,
+                &mut host.disk,
+                &mut world.random,
+            );
             Some((underway, result))
         });
         if let Some((underway, result)) = completed {

@@ -63,15 +63,27 @@ impl SimRuntime {
         (0..hosts).find(|host| address.ip() == host_address(*host))
     }
 
-    async fn done(self, request: Request) -> io::Result<()> {
-        self.ask(request).await.map(|reply| {
-            assert!(matches!(reply, Reply::Done));
-        })
+    #[track_caller]
+    fn done(self, request: Request) -> impl Future<Output = io::Result<()>> + 'static {
+        let asked = self.ask(request);
+        async move {
+            asked.await.map(|reply| {
+                assert!(matches!(reply, Reply::Done));
+            })
+        }
     }
 
-    async fn open_file(self, path: PathBuf, mode: OpenMode) -> io::Result<SimFile> {
-        let opened = self.ask(Request::Open { path, mode }).await?.opened();
-        Ok(SimFile::new(self, opened, mode != OpenMode::Read))
+    #[track_caller]
+    fn open_file(
+        self,
+        path: PathBuf,
+        mode: OpenMode,
+    ) -> impl Future<Output = io::Result<SimFile>> + 'static {
+        let asked = self.ask(Request::Open { path, mode });
+        async move {
+            let opened = asked.await?.opened();
+            Ok(SimFile::new(self, opened, mode != OpenMode::Read))
+        }
     }
 
     async fn read_whole(self, path: PathBuf) -> io::Result<Vec<u8>> {
@@ -148,6 +160,7 @@ impl Runtime for SimRuntime {
         Yield::new(self.clone())
     }
 
+    #[track_caller]
     fn open(
         &self,
         path: &Path,
@@ -156,28 +169,34 @@ impl Runtime for SimRuntime {
         self.clone().open_file(path.to_owned(), mode)
     }
 
+    #[track_caller]
     fn rename(&self, from: &Path, to: &Path) -> impl Future<Output = io::Result<()>> + 'static {
         let (from, to) = (from.to_owned(), to.to_owned());
         self.clone().done(Request::Rename { from, to })
     }
 
+    #[track_caller]
     fn remove_file(&self, path: &Path) -> impl Future<Output = io::Result<()>> + 'static {
         self.clone().done(Request::RemoveFile(path.to_owned()))
     }
 
+    #[track_caller]
     fn create_dir_all(&self, path: &Path) -> impl Future<Output = io::Result<()>> + 'static {
         self.clone().done(Request::CreateDirAll(path.to_owned()))
     }
 
+    #[track_caller]
     fn remove_dir_all(&self, path: &Path) -> impl Future<Output = io::Result<()>> + 'static {
         self.clone().done(Request::RemoveDirAll(path.to_owned()))
     }
 
+    #[track_caller]
     fn read_dir(&self, path: &Path) -> impl Future<Output = io::Result<Vec<DirEntry>>> + 'static {
         let asked = self.ask(Request::ReadDir(path.to_owned()));
         async move { asked.await.map(Reply::entries) }
     }
 
+    #[track_caller]
     fn sync_dir(&self, path: &Path) -> impl Future<Output = io::Result<()>> + 'static {
         self.clone().done(Request::SyncDir(path.to_owned()))
     }
@@ -194,6 +213,7 @@ impl Runtime for SimRuntime {
         self.clone().replace(path.to_owned(), bytes)
     }
 
+    #[track_caller]
     fn space(&self, _path: &Path) -> impl Future<Output = io::Result<Space>> + 'static {
         let asked = self.ask(Request::Space);
         async move { asked.await.map(Reply::space) }

@@ -10,6 +10,7 @@ mod disk_test;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 use corelog_base::Random;
@@ -33,8 +34,28 @@ pub struct DiskFaults {
     pub slowness: u32,
     /// All files together, in bytes; ENOSPC beyond. None is 1 TiB.
     pub capacity_bytes: Option<u64>,
+    /// This operation fails once, at its n-th time.
+    pub breaks: Option<(Site, u64)>,
     /// A disk that lies: a commit or a flush returns Ok at once and keeps nothing.
     pub forgets_flushes: bool,
+}
+
+/// An operation, and the line of code that asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Site {
+    pub operation: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+}
+
+impl Site {
+    pub(crate) fn new(operation: &'static str, at: &'static Location<'static>) -> Self {
+        Self {
+            operation,
+            file: at.file(),
+            line: at.line(),
+        }
+    }
 }
 
 const CAPACITY_BYTES: u64 = 1 << 40;
@@ -45,9 +66,22 @@ pub struct Disk {
     /// By inode; folders have none. Kept until the power goes, for a name may come back with it.
     files: BTreeMap<u64, Content>,
     pub faults: DiskFaults,
+    /// How often each was asked for.
+    pub sites: BTreeMap<Site, u64>,
+    /// The fault `breaks` has happened.
+    pub has_broken: bool,
 }
 
 impl Disk {
+    /// Counts an operation; true if it is the one that breaks.
+    pub(crate) fn visit(&mut self, site: Site) -> bool {
+        let count = self.sites.entry(site).or_default();
+        *count += 1;
+        let breaks = self.faults.breaks == Some((site, *count));
+        self.has_broken |= breaks;
+        breaks
+    }
+
     fn file(&mut self, inode: Inode) -> &mut Content {
         self.files.entry(inode.0).or_default()
     }

@@ -8,6 +8,7 @@ mod model;
 mod reader;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use corelog_log::{JournalOptions, Log, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 
 use crate::workload::placement::{DIR, owner};
-use crate::{Host, Sim, SimRuntime};
+use crate::{Host, Sim, SimRuntime, Site};
 use boot::boot;
 use model::Model;
 use reader::{Disk, Reader};
@@ -34,6 +35,8 @@ pub struct Report {
     pub fenced: u64,
     /// Reads that named damage.
     pub damaged: u64,
+    /// The operation of the setting failed.
+    pub has_broken: bool,
 }
 
 /// How a run differs from the usual.
@@ -43,6 +46,13 @@ pub struct Setting {
     pub forgets_flushes: bool,
     /// Bits of segments flip before the last look: each read is right, or names the damage.
     pub rots: bool,
+    /// An operation that fails once, at its n-th time.
+    pub breaks: Option<(Site, u64)>,
+}
+
+/// How often a seed asks the disk for what, and where in the code. None of it fails.
+pub fn sites(seed: u64) -> BTreeMap<Site, u64> {
+    run_on(seed, &Setting::default()).1
 }
 
 fn options() -> Options {
@@ -68,22 +78,31 @@ fn options() -> Options {
 /// # Panics
 /// If the property does not hold.
 pub fn run(seed: u64, setting: &Setting) -> Report {
+    run_on(seed, setting).0
+}
+
+fn run_on(seed: u64, setting: &Setting) -> (Report, BTreeMap<Site, u64>) {
     let sim = Sim::new(seed, crate::Options::default());
     let (driver, host) = (sim.add_host(), sim.add_host());
-    host.disk(|disk| disk.faults.forgets_flushes = setting.forgets_flushes);
+    host.disk(|disk| {
+        disk.faults.forgets_flushes = setting.forgets_flushes;
+        disk.faults.breaks = setting.breaks;
+    });
     let random = sim.fork_random();
     let node = Node {
         driver: driver.runtime(CoreId(0)),
-        host,
+        host: host.clone(),
         model: Shared::new(Model::default()),
         rots: setting.rots,
         report: Report::default(),
         random,
     };
     let mut report = sim.block_on(&driver, node.live());
+    let (has_broken, sites) = host.disk(|disk| (disk.has_broken, disk.sites.clone()));
+    report.has_broken = has_broken;
     sim.shut_down();
     report.trace_hash = sim.trace_hash();
-    report
+    (report, sites)
 }
 
 struct Node {
@@ -106,7 +125,10 @@ impl Node {
             self.set_faults();
             self.round(cores).await;
         }
-        self.host.disk(|disk| disk.faults.slowness = 1);
+        self.host.disk(|disk| {
+            disk.faults.slowness = 1;
+            disk.faults.breaks = None;
+        });
         self.clear_faults();
         let logs = self
             .start(cores, None)
@@ -180,7 +202,8 @@ impl Node {
     fn is_faulty(&self) -> bool {
         self.host.disk(|disk| {
             let faults = &disk.faults;
-            faults.read_errors_ppm + faults.write_errors_ppm + faults.flush_errors_ppm > 0
+            let ppm = faults.read_errors_ppm + faults.write_errors_ppm + faults.flush_errors_ppm;
+            ppm > 0 || faults.breaks.is_some()
         })
     }
 

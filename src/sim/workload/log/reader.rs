@@ -19,7 +19,9 @@ pub(super) enum Disk {
 }
 
 pub(super) fn settings(rt: &SimRuntime) -> Disk {
-    let faulty = rt.host().disk(|disk| disk.faults.read_errors_ppm > 0);
+    let faulty = rt
+        .host()
+        .disk(|disk| disk.faults.read_errors_ppm > 0 || disk.faults.breaks.is_some());
     if faulty { Disk::Faulty } else { Disk::Sound }
 }
 
