@@ -47,6 +47,10 @@ glommio-matrix: _release
     cargo test -p corelog-rt
     BINARY={{release}} tests/compat/run --runtime glommio
 
+# Faults against the release binary: just faults kill --rounds 200 --seed 7; a NAME of --help
+faults *ARGUMENTS: _release
+    BINARY={{release}} cargo run -p corelog-faults -- {{ARGUMENTS}}
+
 # A topic of 1 GiB by Java and one by librdkafka, read by each other
 compat-big RUNTIME="ring": _release
     BINARY={{release}} tests/compat/run --only big_topics_cross --big 1073741824 \

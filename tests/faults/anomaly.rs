@@ -85,6 +85,10 @@ impl Anomalies {
         self.counts.get(&name).copied().unwrap_or(0)
     }
 
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }

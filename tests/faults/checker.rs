@@ -18,6 +18,16 @@ pub struct Counts {
     pub read: u64,
 }
 
+impl Counts {
+    pub fn add(&mut self, other: Counts) {
+        self.sent += other.sent;
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.read += other.read;
+    }
+}
+
 /// What is known of a value.
 #[derive(Clone, Default, Debug)]
 struct Value {

@@ -7,11 +7,24 @@
 //! the client and the record format.
 
 mod anomaly;
+mod broker;
 mod checker;
 #[cfg(test)]
 mod checker_test;
 mod history;
+mod image;
+mod judge;
+mod load;
+mod pause;
+mod run;
+pub mod scenarios;
+mod value;
 
 pub use anomaly::{Anomalies, Anomaly, Name};
+pub use broker::{Broker, Setup};
 pub use checker::{Checker, Counts};
 pub use history::{Acks, Event, History, Kind, Op, Place, Seen};
+pub use load::{Bench, Load, STYLES, Style};
+pub use pause::pause;
+pub use run::{Outcome, Plan, Run, remove};
+pub use value::{bytes_of, value_of};

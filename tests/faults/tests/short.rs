@@ -1,0 +1,124 @@
+//! Each scenario, shortened; the long ones are `just faults NAME`. Needs the binary: `BINARY`, or the
+//! one that `cargo build` makes beside these tests.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use corelog_faults::{Anomalies, Name, Outcome, Plan, Run, STYLES, pause, remove, scenarios};
+
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("BINARY") {
+        let path = PathBuf::from(path);
+        // Tests run in the crate's folder, and whoever sets it thinks of the workspace's.
+        return match path.is_absolute() {
+            true => path,
+            false => Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../..")
+                .join(path),
+        };
+    }
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().and_then(Path::parent).unwrap();
+    let path = target.join("corelog");
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build`",
+        path.display()
+    );
+    path
+}
+
+/// A port with a free one behind it.
+fn port() -> u16 {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no two free ports");
+}
+
+fn run(name: &str, rounds: u64) -> Run {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{name}"));
+    remove(&dir).unwrap();
+    let plan = Plan {
+        binary: binary(),
+        dir,
+        port: port(),
+        rounds,
+        seed: 1,
+        progress: false,
+    };
+    Run::new(name, plan).unwrap()
+}
+
+fn finish(run: Run) -> Outcome {
+    println!("{}", run.outcome);
+    assert!(run.outcome.is_clean(), "{}", run.outcome);
+    remove(&run.plan.dir).unwrap();
+    run.outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_nothing() {
+    let mut run = run("kill", 6);
+    scenarios::kill(&mut run).await.unwrap();
+    let outcome = finish(run);
+    assert_eq!((outcome.rounds, outcome.recoveries.len()), (6, 6));
+    assert!(outcome.counts.acknowledged > 100, "{outcome}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_between_numbers_of_cores_lose_nothing() {
+    let mut run = run("cores", 4);
+    scenarios::cores(&mut run).await.unwrap();
+    assert!(finish(run).counts.acknowledged > 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_process_costs_time_only() {
+    let mut run = run("stop", 2);
+    scenarios::stop(&mut run).await.unwrap();
+    assert!(finish(run).counts.acknowledged > 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_tail_takes_only_what_is_torn() {
+    let mut run = run("torn-tail", 12);
+    scenarios::torn_tail(&mut run).await.unwrap();
+    assert!(finish(run).rounds >= 12);
+}
+
+/// The harness finds loss where there must be some: what is acknowledged from memory dies with the
+/// process.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_what_was_only_in_memory() {
+    let mut run = run("memory", 1);
+    let setup = run.setup().unwrap();
+    let mut found = Anomalies::default();
+    for _ in 0..20 {
+        let bench = run.bench(&setup, 1).unwrap();
+        let (broker, _) = setup.serve().await.unwrap();
+        bench
+            .create_topic(&[("durability", "memory")])
+            .await
+            .unwrap();
+        let load = bench.start(&STYLES, 1, 1).await.unwrap();
+        pause(Duration::from_millis(300)).await;
+        broker.kill();
+        let (broker, _) = setup.serve().await.unwrap();
+        load.stop().await;
+        bench.read_whole().await.unwrap();
+        broker.kill();
+        found = bench.history().findings().0.clone();
+        if !found.is_empty() {
+            break;
+        }
+    }
+    let lost = found.count(Name::LostWrite) + found.count(Name::Unseen);
+    assert!(lost > 0, "{found}");
+    remove(&run.plan.dir).unwrap();
+}
