@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use clap::{Args, Subcommand};
 use corelog_base::CoreId;
-use corelog_log::{Finding, dump, verify};
+use corelog_log::{Finding, Salvaged, dump, salvage, verify};
 use corelog_rt::{CorePlan, Options, ring};
 use serde_json::json;
 
@@ -27,6 +27,8 @@ enum Command {
     Verify(Verify),
     /// Print one line a journal frame and a segment.
     Dump(Dump),
+    /// Copy every sound batch to plain Kafka segments, and name the offsets that are lost.
+    Salvage(Salvage),
 }
 
 #[derive(Args)]
@@ -43,12 +45,23 @@ struct Dump {
     dir: PathBuf,
 }
 
+#[derive(Args)]
+struct Salvage {
+    /// The data directory. Only read.
+    dir: PathBuf,
+    /// A folder for the copies: OUT/TOPIC_ID-PARTITION/BASE_OFFSET.log. Must not exist.
+    out: PathBuf,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
 impl Log {
     pub(crate) fn run(self) -> ExitCode {
         run(async {
             match self.command {
                 Command::Verify(verify) => verify.run(),
                 Command::Dump(dump) => dump.run(),
+                Command::Salvage(salvage) => salvage.run(),
             }
         })
     }
@@ -137,6 +150,71 @@ impl Verify {
             hint: None,
         })
     }
+}
+
+impl Salvage {
+    fn run(self) -> Result<(), Failure> {
+        check_stopped(&self.dir)?;
+        if self.out.exists() {
+            return Err(Failure::usage(format!(
+                "{} exists: name a folder that does not",
+                self.out.display()
+            )));
+        }
+        let (dir, out) = (self.dir.clone(), self.out.clone());
+        let saved = on_core(move |rt, sender| {
+            let (dir, out) = (dir.clone(), out.clone());
+            async move {
+                let saved = salvage(&rt, &dir, &out).await;
+                // The receiver waits for it.
+                let _ = sender.send(saved.map_err(|e| e.to_string()));
+            }
+        })?;
+        let saved = saved.map_err(|message| Failure {
+            code: EXIT_REFUSED,
+            message,
+            hint: None,
+        })?;
+        match self.format {
+            Format::Json => {
+                let values: Vec<_> = saved.iter().map(salvaged_json).collect();
+                print_json(&json!(values))
+            }
+            Format::Text => {
+                let lines: Vec<String> = saved.iter().map(salvaged_line).collect();
+                print(&(lines.join("\n") + "\n"))
+            }
+        }
+    }
+}
+
+fn salvaged_line(saved: &Salvaged) -> String {
+    let mut line = format!(
+        "{}-{}: {} batches, {} bytes, offsets {}..{}",
+        saved.topic,
+        saved.partition,
+        saved.batches,
+        saved.bytes,
+        saved.offsets.start,
+        saved.offsets.end
+    );
+    for lost in &saved.lost {
+        line += &format!(", lost {}..{}", lost.start, lost.end);
+    }
+    line
+}
+
+fn salvaged_json(saved: &Salvaged) -> serde_json::Value {
+    let lost = saved.lost.iter().map(|r| json!([r.start.0, r.end.0]));
+    json!({
+        "topic_id": saved.topic.to_string(),
+        "partition": saved.partition.0,
+        "batches": saved.batches,
+        "bytes": saved.bytes,
+        "offsets": [saved.offsets.start.0, saved.offsets.end.0],
+        "lost": lost.collect::<Vec<_>>(),
+        "files": saved.files,
+    })
 }
 
 fn finding_line(finding: &Finding) -> String {

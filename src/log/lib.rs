@@ -29,6 +29,7 @@ mod release;
 mod remains;
 mod replay;
 mod rewrite;
+mod salvage;
 mod scan;
 mod scan_journal;
 mod scan_segments;
@@ -48,6 +49,7 @@ pub use error::{Error, Kind};
 pub use log::Log;
 pub use options::{Durability, GroupConfig, JournalOptions, Options};
 pub use read::{Entries, EntriesPlan, Read, ReadPlan};
+pub use salvage::{Salvaged, salvage};
 pub use scan::{Scan, Share, retire, scan};
 pub use types::{
     Checkpoint, Checkpoints, CoreStats, DamagedRange, Event, GroupStats, JournalId, NoCheckpoints,

@@ -59,7 +59,8 @@ pub async fn verify<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<Finding>, Erro
     Ok(findings)
 }
 
-async fn journals<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<JournalId>, Error> {
+/// The journals that are there, whatever the placement says.
+pub(crate) async fn journals<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<JournalId>, Error> {
     let entries = list(rt, &dir.join("journal")).await?;
     let names = entries.iter().filter_map(|e| e.name.to_str());
     Ok(names

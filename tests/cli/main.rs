@@ -278,6 +278,11 @@ fn verify_names_damage_in_a_stopped_node() {
         out.contains(segment.to_str().unwrap()) && out.contains("offsets"),
         "{out}"
     );
+    let copies = broker.dir.path().join("copies");
+    let salvage = ["log", "salvage", &dir, copies.to_str().unwrap()];
+    let (code, out, _) = broker.run(&salvage, "");
+    assert!(code == 0 && out.contains(", lost "), "{out}");
+    assert_eq!(broker.run(&salvage, "").0, 2, "the folder exists");
 }
 
 #[test]
