@@ -205,6 +205,14 @@ fn carry_out(
             Ok(Reply::Done)
         }
         Request::SetBytes { file, bytes } => disk.set_bytes(*file, *bytes).map(done),
+        names => change_names(names, disk, random),
+    }
+}
+
+/// The same of requests about names and folders.
+fn change_names(request: &Request, disk: &mut Disk, random: &mut Random) -> io::Result<Reply> {
+    let done = |()| Reply::Done;
+    match request {
         Request::Open { path, mode } => disk.open(path, *mode).map(Reply::Opened),
         Request::Rename { from, to } => disk.rename(from, to).map(done),
         Request::RemoveFile(path) => disk.remove_file(path).map(done),
@@ -218,6 +226,7 @@ fn carry_out(
             disk.sync_dir(path).map(done)
         }
         Request::Space => Ok(Reply::Space(disk.space())),
+        _ => unreachable!("it is about a file's bytes"),
     }
 }
 

@@ -174,7 +174,7 @@ const LEADER: LeaderIdAndEpoch = LeaderIdAndEpoch {
 };
 
 #[test]
-fn share_fetch_2() {
+fn share_fetch_2_request() {
     let request = ShareFetchRequest {
         group_id: Some("g"),
         member_id: Some("m"),
@@ -208,6 +208,10 @@ fn share_fetch_2() {
             \x00\x00\x00\x0b\x03\x01\x04\x00\x00\x00\x02\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\
             \x02\x02\x02\x02\x02\x02\x02\x00\x00\x00\x02\x00\x00";
     check(2, &request, java);
+}
+
+#[test]
+fn share_fetch_2_response() {
     let response = ShareFetchResponse {
         throttle_time_ms: 4,
         acquisition_lock_timeout_ms: 30_000,
