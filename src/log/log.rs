@@ -214,13 +214,14 @@ impl<R: Runtime> Log<R> {
     ) -> Result<Read, Error> {
         self.with(|c| {
             let state = c.group(group)?;
-            if from < state.start.offset || from > state.last().next_offset {
-                return Err(Error::new(Kind::OutOfRange, "read").group(group));
-            }
+            // Damage at the end reaches further than what the log holds.
             if let Some(range) = state.damage_at(from)
-                && from < upto
+                && (state.start.offset..upto).contains(&from)
             {
                 return Err(Error::damaged("read", group, range));
+            }
+            if from < state.start.offset || from > state.last().next_offset {
+                return Err(Error::new(Kind::OutOfRange, "read").group(group));
             }
             let upto = state.damage_after(from).map_or(upto, |d| upto.min(d));
             let upto = upto.min(state.last().next_offset);

@@ -261,5 +261,7 @@ impl<R: Runtime> Shard<R> {
         }
         self.fail_commits(id, &error, fx);
         self.fire_all(id, fx);
+        // A start does not wait for what cannot come up any more.
+        self.raised(id, fx);
     }
 }

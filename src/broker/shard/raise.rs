@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use corelog_base::{EntryKind, GroupId, LogIndex, Replica, TopicId};
+use corelog_base::{EntryKind, GroupId, LeaderEpoch, LogIndex, Offset, Replica, Term, TopicId};
 use corelog_cluster::{Change, TopicSettings};
 use corelog_log::{GroupConfig, RestoredGroup};
 use corelog_partition::{Epochs, Partition, Producers};
@@ -14,7 +14,7 @@ use super::Shard;
 use super::group::{Group, Health};
 use super::job::Job;
 use crate::Error;
-use crate::api::PartitionKey;
+use crate::api::{Leadership, PartitionKey};
 use crate::effects::Effects;
 
 /// What is known while this core comes up, and what it waits for.
@@ -142,11 +142,54 @@ impl<R: Runtime> Shard<R> {
         }
         let settings = self.image.settings(topic);
         for (group, key, replicas) in new {
-            raising.insert(group);
             let restored = self.boot.stashed.remove(&group);
-            self.raise_partition(group, key, &settings, restored.as_ref());
-            self.raise_replica(group, replicas, restored.as_ref(), fx);
+            let health = self.raise_partition(group, key, &settings, restored.as_ref());
+            match health {
+                Health::Failed(why) if replicas.len() == 1 => {
+                    tracing::error!(group = group.0, "partition is read only: {why}");
+                    self.raise_read_only(group, restored.as_ref(), fx);
+                }
+                _ => {
+                    raising.insert(group);
+                    self.raise_replica(group, replicas, restored.as_ref(), fx);
+                }
+            }
         }
+    }
+
+    /// A lone copy that is damaged: no consensus can go on over a hole, and nobody has what is lost.
+    /// It leads without a replica and serves what is sound; appends are refused by its health. What
+    /// was flushed counts as committed, because nobody else could have taken another decision.
+    fn raise_read_only(&mut self, id: GroupId, restored: Option<&RestoredGroup>, fx: &mut Effects) {
+        let term = restored.map_or(Term(0), |found| found.hard_state.term);
+        let epoch = LeaderEpoch::of(term);
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        if let Some(found) = restored {
+            let mut epochs = Epochs::default();
+            for start in &found.terms {
+                epochs.note(LeaderEpoch::of(start.term), start.offset);
+            }
+            let start = found.start.offset;
+            let end = readable_end(found).max(start);
+            group.partition = Partition::restore(start, end, epochs, Producers::default());
+        } else {
+            // Nothing is known of it: a read from its begin must meet the refusal.
+            let end = Offset(1);
+            let nobody = Producers::default();
+            group.partition = Partition::restore(Offset(0), end, Epochs::default(), nobody);
+        }
+        group
+            .partition
+            .lead(epoch, group.partition.high_watermark());
+        group.partition.opened();
+        let leader = Leadership {
+            leader: Some(self.node),
+            epoch,
+        };
+        self.leaders.insert(id, leader);
+        fx.leaders.push((id, leader));
     }
 
     fn raise_partition(
@@ -155,7 +198,7 @@ impl<R: Runtime> Shard<R> {
         key: PartitionKey,
         settings: &TopicSettings,
         restored: Option<&RestoredGroup>,
-    ) {
+    ) -> Health {
         let mut partition = Partition::default();
         let mut applied = LogIndex(0);
         let mut checkpointed = LogIndex(0);
@@ -206,8 +249,9 @@ impl<R: Runtime> Shard<R> {
         }
         let mut group = Group::new(id, key, partition, applied, settings.clone());
         group.checkpointed = checkpointed;
-        group.health = health;
+        group.health = health.clone();
         self.groups.insert(id, group);
+        health
     }
 
     /// Starts the group's replica; a lone one stands for election at once.
@@ -314,6 +358,19 @@ fn trimmed(
 }
 
 /// The epochs of what is settled; later ones are noted as their entries commit.
+/// Where a damaged log ends for readers. Where nobody knows how much is lost, the first offset of
+/// that is below the end, so that who reads on to it is refused instead of being told of an end.
+fn readable_end(restored: &RestoredGroup) -> Offset {
+    let lost = restored
+        .damage
+        .iter()
+        .map(|damage| match damage.next_offset {
+            Offset(i64::MAX) => damage.base_offset.plus(1),
+            known => known,
+        });
+    lost.fold(restored.last().next_offset, Offset::max)
+}
+
 fn epochs(restored: &RestoredGroup) -> Epochs {
     let mut epochs = Epochs::default();
     let settled = restored
@@ -321,7 +378,7 @@ fn epochs(restored: &RestoredGroup) -> Epochs {
         .iter()
         .filter(|t| t.index <= restored.settled.index);
     for start in settled {
-        epochs.note(corelog_base::LeaderEpoch::of(start.term), start.offset);
+        epochs.note(LeaderEpoch::of(start.term), start.offset);
     }
     epochs
 }
