@@ -32,6 +32,7 @@ enum Name {
     Cores,
     Stop,
     TornTail,
+    Hole,
     BitFlip,
     Sectors,
 }
@@ -49,6 +50,7 @@ impl Name {
             Self::Cores => scenarios::cores(run).await,
             Self::Stop => scenarios::stop(run).await,
             Self::TornTail => scenarios::torn_tail(run).await,
+            Self::Hole => scenarios::hole(run).await,
             Self::BitFlip => scenarios::bit_flip(run).await,
             Self::Sectors => scenarios::sectors(run).await,
         }

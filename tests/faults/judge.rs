@@ -91,8 +91,8 @@ fn compare(
             continue;
         }
         missing += 1;
-        let named = findings.names(*partition, *offset).is_some() || findings.metadata;
-        if !named {
+        let named = findings.names(*partition, *offset);
+        if named.is_none() && !findings.metadata {
             let refused = served
                 .refused
                 .range((*partition, -1)..=(*partition, *offset));
@@ -106,12 +106,15 @@ fn compare(
                 )
             });
         }
-        // Named, but the broker claims that the partition ends before it.
-        let end = served.ends.get(partition).copied();
-        if named && !findings.metadata && end.is_none_or(|end| *offset >= end) {
-            anomalies.add(Name::Unseen, || {
-                format!("{site}: {partition}/{offset} is named as lost, and the end is {end:?}")
-            });
+        // Named, but whoever reads on to it is told of an end, not of damage.
+        if let Some(range) = named {
+            let refused = (*partition, range.start)..(*partition, range.end);
+            if served.refused.range(refused).next().is_none() {
+                let end = served.ends.get(partition).copied();
+                anomalies.add(Name::Unseen, || {
+                    format!("{site}: {partition}/{offset} is named and not refused, end {end:?}")
+                });
+            }
         }
     }
     missing

@@ -11,6 +11,7 @@ mod broker;
 mod checker;
 #[cfg(test)]
 mod checker_test;
+mod frames;
 mod history;
 mod image;
 mod judge;

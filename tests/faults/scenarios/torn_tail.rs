@@ -4,37 +4,16 @@
 //! frame, the bytes before the cut are there; behind it there is nothing (the file ends), zeros
 //! (what was there before), or anything. Every earlier frame was flushed and acknowledged.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use crate::frames::{Frame, frames};
 use crate::image::{Image, Records, small_files};
 use crate::{Name, Run, Style, pause};
 
-const BLOCK: usize = 4096;
-const MAGIC: &[u8] = b"CLGFRAME";
-/// Bytes of a frame's header, an entry's, a directory's, and one of its rows; an entry's kind. See
-/// `docs/formats.md`.
-const HEADER: usize = 128;
-const ENTRY: usize = 64;
-const DIRECTORY: usize = 24;
-const ROW: usize = 56;
-const BATCH: u8 = 1;
 const TRIES_MAX: u32 = 50;
-
-/// A frame that was found.
-#[derive(Clone, Debug)]
-struct Frame {
-    path: PathBuf,
-    position: usize,
-    sequence: u64,
-    bytes: usize,
-    /// Where its last byte that counts is: the end of its directory.
-    content_bytes: usize,
-    /// In its batches.
-    records: usize,
-}
 
 /// # Errors
 /// What keeps the scenario from being run.
@@ -79,7 +58,7 @@ async fn image(run: &mut Run) -> Result<(Image, Records, Frame), String> {
         let written = bench.write(Style::Idempotent, 20, run.random.next_u64());
         written.await.map_err(failed)?;
         broker.kill();
-        let last = last_frame(&setup.data)?;
+        let last = frames(&setup.data)?.pop();
         if let Some(frame) = last.filter(|frame| frame.records > 0) {
             let pristine = run.plan.dir.join("pristine");
             let image = Image::keep(setup, bench, pristine).await?;
@@ -169,52 +148,6 @@ async fn check(
         anomalies.add(Name::LostWrite, what);
     }
     Ok(whole)
-}
-
-/// The frame with the highest sequence in any journal.
-fn last_frame(data: &Path) -> Result<Option<Frame>, String> {
-    let mut last: Option<Frame> = None;
-    for (path, _) in crate::image::list(data)? {
-        if path
-            .extension()
-            .is_none_or(|extension| extension != "journal")
-        {
-            continue;
-        }
-        let bytes = fs::read(data.join(&path)).map_err(|e| format!("{}: {e}", path.display()))?;
-        for position in (0..bytes.len()).step_by(BLOCK) {
-            let found = frame(&path, position, &bytes[position..]);
-            let newer = |frame: &Frame| last.as_ref().is_none_or(|l| frame.sequence > l.sequence);
-            last = found.filter(newer).or(last);
-        }
-    }
-    Ok(last)
-}
-
-/// Reads a header, and counts the records of the frame's batches.
-fn frame(path: &Path, position: usize, bytes: &[u8]) -> Option<Frame> {
-    let u32_at = |at: usize| {
-        let bytes = bytes.get(at..)?.first_chunk()?;
-        usize::try_from(u32::from_le_bytes(*bytes)).ok()
-    };
-    let u64_at = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    bytes.starts_with(MAGIC).then_some(())?;
-    let (mut at, mut records) = (HEADER, 0);
-    for _ in 0..u32_at(76)? {
-        if *bytes.get(at + 52)? == BATCH {
-            let span = u64_at(at + 40)?.checked_sub(u64_at(at + 32)?)?;
-            records += usize::try_from(span).ok()?;
-        }
-        at += ENTRY + u32_at(at + 4)?.next_multiple_of(8);
-    }
-    Some(Frame {
-        path: path.to_owned(),
-        position,
-        sequence: u64_at(32)?,
-        bytes: u32_at(72)?,
-        content_bytes: u32_at(80)? + DIRECTORY + ROW * u32_at(84)?,
-        records,
-    })
 }
 
 fn write(path: &Path, at: usize, content: &[u8]) -> Result<(), String> {

@@ -92,6 +92,27 @@ async fn a_torn_tail_takes_only_what_is_torn() {
     assert!(finish(run).rounds >= 12);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hole_in_a_journal_is_named_refused_and_read_around() {
+    let mut run = run("hole", 12);
+    scenarios::hole(&mut run).await.unwrap();
+    assert_eq!(finish(run).rounds, 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_is_never_served() {
+    let mut run = run("bit-flip", 30);
+    scenarios::bit_flip(&mut run).await.unwrap();
+    assert!(finish(run).rounds >= 25);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_sector_is_never_served() {
+    let mut run = run("sectors", 30);
+    scenarios::sectors(&mut run).await.unwrap();
+    assert!(finish(run).rounds >= 10);
+}
+
 /// The harness finds loss where there must be some: what is acknowledged from memory dies with the
 /// process.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,71 @@
+//! Row 5 in the large: a whole frame in the middle of a journal is gone, or a part of it.
+//!
+//! Fault model: of one frame that was flushed and acknowledged, and that later frames follow, the
+//! header, the entries, the directory or everything is garbage.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use crate::frames::{Frame, frames};
+use crate::image::Image;
+use crate::judge::{Verdict, judge};
+use crate::{Name, Run};
+
+const HEADER_BYTES: usize = 128;
+/// Frames at the end that are certainly not settled yet.
+const NEWEST: usize = 8;
+
+/// # Errors
+/// What keeps the scenario from being run.
+pub async fn hole(run: &mut Run) -> Result<(), String> {
+    let image = Image::make(run).await?;
+    let mut sites: Vec<Frame> = frames(&image.pristine)?;
+    sites.retain(|frame| frame.records > 0);
+    // Nothing after the last one says that it was flushed.
+    sites.pop();
+    let mut verdicts: BTreeMap<(&'static str, Verdict), u64> = BTreeMap::new();
+    while run.outcome.rounds < run.plan.rounds {
+        let round = run.outcome.rounds;
+        // What is early may have been settled and released since; the newest are live.
+        let from = sites.len().saturating_sub(match round.is_multiple_of(2) {
+            true => NEWEST,
+            false => sites.len(),
+        });
+        let span = u64::try_from(sites.len() - from).unwrap_or(1);
+        let pick = from + usize::try_from(run.random.below(span)).unwrap_or(0);
+        let frame = &sites[pick];
+        let rows = frame.directory..frame.content_bytes;
+        let (part, range) = match round / 2 % 4 {
+            0 => ("entries", HEADER_BYTES..frame.directory),
+            1 => ("header", 0..HEADER_BYTES),
+            2 => ("directory", rows),
+            _ => ("everything", 0..frame.bytes),
+        };
+        let mut garbage = vec![0; range.len()];
+        run.random.fill(&mut garbage);
+        let path = image.restore()?.join(&frame.path);
+        let at = u64::try_from(frame.position + range.start).unwrap_or(u64::MAX);
+        let file = OpenOptions::new().write(true).open(&path);
+        let written = file.and_then(|file| file.write_all_at(&garbage, at));
+        written.map_err(|e| format!("change {}: {e}", path.display()))?;
+        let what = format!("{part} of frame {} of {}", frame.sequence, sites.len() + 1);
+        let verdict = judge(&image, &what, &mut run.outcome.anomalies).await;
+        *verdicts.entry((part, verdict)).or_default() += 1;
+        run.round(|| format!("{what}: {verdict}"));
+    }
+    if !verdicts
+        .keys()
+        .any(|(_, verdict)| *verdict == Verdict::Refused)
+    {
+        let what = "no hole was refused and read around";
+        run.outcome
+            .anomalies
+            .add(Name::Unavailable, || what.to_owned());
+    }
+    for ((part, verdict), count) in verdicts {
+        run.note(part, format!("{verdict} {count}"));
+    }
+    run.close(&image.bench);
+    Ok(())
+}
