@@ -35,6 +35,8 @@ enum Name {
     Hole,
     BitFlip,
     Sectors,
+    DiskFull,
+    Clock,
 }
 
 impl Name {
@@ -53,6 +55,8 @@ impl Name {
             Self::Hole => scenarios::hole(run).await,
             Self::BitFlip => scenarios::bit_flip(run).await,
             Self::Sectors => scenarios::sectors(run).await,
+            Self::DiskFull => scenarios::disk_full(run).await,
+            Self::Clock => scenarios::clock(run).await,
         }
     }
 }

@@ -16,6 +16,7 @@ mod history;
 mod image;
 mod judge;
 mod load;
+mod mount;
 mod pause;
 mod run;
 pub mod scenarios;

@@ -26,6 +26,8 @@ pub struct Bench {
     pub partitions: i32,
     history: Arc<Mutex<History>>,
     processes: Arc<AtomicU32>,
+    /// How sends that are not ok ended, by the error's code or kind.
+    errors: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 /// How a producer writes.
@@ -63,11 +65,28 @@ impl Bench {
             partitions,
             history: Arc::new(Mutex::new(history)),
             processes: Arc::default(),
+            errors: Arc::default(),
         }
     }
 
     pub fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many sends were not acknowledged, by the error's code or kind.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        let errors = self.errors.lock();
+        errors.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count_error(&self, error: &Error) {
+        let name = match error.code() {
+            Some(code) => code.to_string(),
+            None => format!("{:?}", error.kind),
+        };
+        let errors = self.errors.lock();
+        let mut errors = errors.unwrap_or_else(PoisonError::into_inner);
+        *errors.entry(name).or_default() += 1;
     }
 
     pub fn fault(&self, what: impl Into<String>) {
@@ -357,6 +376,7 @@ async fn write_ends(
                 (Kind::Ok, Place { offset, ..place })
             }
             Err(error) => {
+                bench.count_error(&error);
                 let kind = match style {
                     Style::Once(_) if has_no_effect(&error) => Kind::Fail,
                     // An earlier try may have had its effect.

@@ -1,12 +1,16 @@
 //! One file a fault.
 
 mod blocks;
+mod clock;
+mod disk_full;
 mod hole;
 mod kill;
 mod stop;
 mod torn_tail;
 
 pub use blocks::{bit_flip, sectors};
+pub use clock::clock;
+pub use disk_full::disk_full;
 pub use hole::hole;
 pub use kill::{cores, kill};
 pub use stop::stop;

@@ -113,6 +113,20 @@ async fn a_wrong_sector_is_never_served() {
     assert!(finish(run).rounds >= 10);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_writes_and_recovers() {
+    let mut run = run("disk-full", 2);
+    scenarios::disk_full(&mut run).await.unwrap();
+    finish(run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jumping_clock_deletes_nothing() {
+    let mut run = run("clock", 2);
+    scenarios::clock(&mut run).await.unwrap();
+    finish(run);
+}
+
 /// The harness finds loss where there must be some: what is acknowledged from memory dies with the
 /// process.
 #[tokio::test(flavor = "multi_thread")]
