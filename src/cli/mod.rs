@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. All but `serve` and `log` speak to a broker as any
 //! client does, and so work with any Kafka cluster.
 
+mod bench;
 mod cluster;
 mod common;
 mod completions;
@@ -36,6 +37,7 @@ enum Command {
     Consume(consume::Consume),
     Cluster(cluster::Cluster),
     Log(log::Log),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -51,6 +53,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Consume(consume) => consume.run(),
         Command::Cluster(cluster) => cluster.run(),
         Command::Log(log) => log.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),
     }
 }

@@ -45,6 +45,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["base", "record", "wire"]),
+    ("bench", &["base", "record", "wire", "client"]),
     (
         "sim",
         &[
@@ -61,7 +62,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     // Speaks through sockets, files and the command line.
     ("tests/faults", &["base", "client", "record", "wire"]),
     // The binary.
-    ("", &["base", "record", "rt", "client", "log", "node"]),
+    (
+        "",
+        &["base", "record", "rt", "client", "bench", "log", "node"],
+    ),
 ];
 
 /// A line of a manifest that names a dependency.

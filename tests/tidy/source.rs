@@ -48,7 +48,11 @@ impl Source {
 
     /// The room that it belongs to, if any.
     pub(crate) fn room(&self) -> Option<&str> {
-        self.path.strip_prefix("src/")?.split_once('/').map(|p| p.0)
+        let place = match self.path.strip_prefix("src/") {
+            Some(place) => place,
+            None => self.path.strip_prefix("bench/").and(Some(&*self.path))?,
+        };
+        place.split_once('/').map(|p| p.0)
     }
 }
 

@@ -1,0 +1,124 @@
+//! The protocols that a broker is driven by: a closed list. What is said here in general, each
+//! driver's module does.
+
+use corelog_base::Monotonic;
+use serde::Serialize;
+
+use crate::kafka;
+use crate::socket::Socket;
+use crate::tally::Consumed;
+use crate::{Error, Settings};
+
+/// A protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    Kafka,
+}
+
+/// A topic that was found or created, with all that lanes and readers are made from.
+#[derive(Debug)]
+pub(crate) enum Layout {
+    Kafka(kafka::Layout),
+}
+
+impl Layout {
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Error> {
+        match settings.target.driver {
+            Driver::Kafka => kafka::Layout::open(settings).map(Self::Kafka),
+        }
+    }
+
+    /// What the cluster says about how safe a record is, as name and value.
+    pub(crate) fn durability(&self) -> &[(String, String)] {
+        match self {
+            Self::Kafka(layout) => &layout.durability,
+        }
+    }
+
+    /// The producing ends, one a connection.
+    pub(crate) fn lanes(&self, settings: &Settings, run: u64) -> Result<Vec<Lane>, Error> {
+        match self {
+            Self::Kafka(layout) => {
+                let lanes = layout.lanes(settings, run)?;
+                Ok(lanes.into_iter().map(Lane::Kafka).collect())
+            }
+        }
+    }
+
+    /// The consuming ends, one a connection.
+    pub(crate) fn readers(&self, settings: &Settings) -> Result<Vec<Reader>, Error> {
+        match self {
+            Self::Kafka(layout) => {
+                let readers = layout.readers(settings)?;
+                Ok(readers.into_iter().map(Reader::Kafka).collect())
+            }
+        }
+    }
+}
+
+/// The requests and acknowledgements of one producing connection.
+#[derive(Debug)]
+pub(crate) enum Lane {
+    Kafka(kafka::Lane),
+}
+
+/// What became of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    Acknowledged,
+    /// In the broker's words.
+    Refused(String),
+}
+
+impl Lane {
+    /// Where to connect.
+    pub(crate) fn address(&self) -> &str {
+        match self {
+            Self::Kafka(lane) => lane.address(),
+        }
+    }
+
+    /// Hands the next request to the socket, with its send time in the record.
+    pub(crate) fn send(&mut self, socket: &mut Socket, intended: Monotonic) -> Result<(), Error> {
+        match self {
+            Self::Kafka(lane) => lane.send(socket, intended),
+        }
+    }
+
+    /// Reads one frame that came: the answer to the oldest request that has none yet.
+    pub(crate) fn answer(&mut self, frame: &[u8]) -> Result<Answer, Error> {
+        match self {
+            Self::Kafka(lane) => lane.answer(frame),
+        }
+    }
+}
+
+/// One consuming connection.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Kafka(kafka::Reader),
+}
+
+impl Reader {
+    /// Waits for records, a quarter of a second at most if none come.
+    pub(crate) fn wait(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Kafka(reader) => reader.wait(),
+        }
+    }
+
+    /// Counts what the last `wait` brought.
+    pub(crate) fn count(&mut self, consumed: &mut Consumed) -> Result<(), Error> {
+        match self {
+            Self::Kafka(reader) => reader.count(consumed),
+        }
+    }
+
+    /// Whether all was read that the topic held at the start; never at the end of the log.
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Kafka(reader) => reader.is_done(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The benchmark: an open loop over any broker that speaks Kafka's protocol.
+//!
+//! Requests start on a schedule that does not wait for answers, and a latency counts from the
+//! moment at which its request was meant to start. So a broker that stalls for a second shows a
+//! second to every request that fell into it, and a generator that cannot keep up makes its own
+//! run invalid instead of looking fast.
+//!
+//! It runs on threads of its own: workers that each drive some connections through epoll, one
+//! blocking thread for each consumer, and the caller's thread, which collects. It speaks through
+//! sockets and files only and never looks into a broker.
+
+mod clock;
+mod driver;
+mod error;
+mod files;
+mod histogram;
+mod kafka;
+mod outcome;
+mod overhead;
+mod payload;
+mod progress;
+mod run;
+mod schedule;
+mod settings;
+mod socket;
+mod summary;
+mod tally;
+mod totals;
+mod worker;
+
+pub use driver::Driver;
+pub use error::{Error, Kind};
+pub use outcome::{Counted, Generator, Outcome, Stalls};
+pub use overhead::Overhead;
+pub use run::{Stop, run};
+pub use settings::{Acks, Arrivals, Load, Mode, Rate, Settings, Target, parse_cpus};
+pub use summary::Summary;
