@@ -42,6 +42,10 @@ kills ROUNDS="50" RUNTIME="ring" SEED="1": _release
     BINARY={{release}} tests/compat/run --only kills_lose_nothing \
         --rounds {{ROUNDS}} --runtime {{RUNTIME}} --seed {{SEED}}
 
+# Hostile clients against the release binary: just hostile flood; a NAME of --help, --short
+hostile *ARGUMENTS: _release
+    BINARY={{release}} cargo run --release -p corelog-hostile -- {{ARGUMENTS}}
+
 # Conformance of the runtime, all clients and kills on glommio
 glommio-matrix: _release
     cargo test -p corelog-rt

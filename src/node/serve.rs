@@ -54,7 +54,11 @@ async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let board = Arc::new(Board::new());
     let listener = http::listen(settings.http_listen).await;
     let listener = listener.map_err(|e| format!("listen on {}: {e}", settings.http_listen))?;
-    let door = tokio::spawn(http::serve(listener, Arc::clone(&board)));
+    let door = tokio::spawn(http::serve(
+        listener,
+        Arc::clone(&board),
+        settings.http_wait,
+    ));
     let commit = commit_mode(settings)?;
     let options = corelog_rt::Options {
         spin: settings.spin,
@@ -176,6 +180,8 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
         idle_max: broker.connection_idle_max,
         memory_bytes: settings.request_memory_bytes,
         connections_max: settings.connections_max,
+        frame_wait: settings.request_wait,
+        send_wait: settings.response_wait,
     };
     if door.memory_bytes / 4 * 3 < u64::from(door.request_bytes_max) {
         return Err(format!(

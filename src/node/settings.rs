@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use corelog_base::NodeId;
 use corelog_cluster::Local;
@@ -30,7 +31,13 @@ pub struct Settings {
     pub connections_max: u32,
     /// A core's pool for requests and responses.
     pub request_memory_bytes: u64,
+    /// How long a request may take to arrive, beside a second for each MiB of it.
+    pub request_wait: Duration,
+    /// How long a client may take to receive 1 MiB of a response.
+    pub response_wait: Duration,
     pub http_listen: SocketAddr,
+    /// How long a connection may go without a response.
+    pub http_wait: Duration,
     pub log: corelog_log::Options,
     /// Kafka's broker configurations, by Kafka's names.
     pub broker: BTreeMap<String, String>,
@@ -58,7 +65,10 @@ impl Default for Settings {
             kafka_advertise: None,
             connections_max: 16_384,
             request_memory_bytes: 256 << 20,
+            request_wait: Duration::from_secs(30),
+            response_wait: Duration::from_secs(30),
             http_listen: SocketAddr::new(loopback, 9644),
+            http_wait: Duration::from_secs(60),
             log: corelog_log::Options::default(),
             broker: BTreeMap::new(),
         }
@@ -148,6 +158,30 @@ pub const KEYS: &[Key] = &[
         "requests and responses of a core (256 MiB)",
         |s, v| {
             s.request_memory_bytes = bytes(v, 16 << 20)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "kafka.request_wait_seconds",
+        "a request must arrive in this, and 1 s a MiB (30)",
+        |s, v| {
+            s.request_wait = seconds(v)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "kafka.response_wait_seconds",
+        "a client must take 1 MiB of a response in this (30)",
+        |s, v| {
+            s.response_wait = seconds(v)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "http.wait_seconds",
+        "a connection without a response is closed after this (60)",
+        |s, v| {
+            s.http_wait = seconds(v)?;
             Ok(())
         }
     ),
@@ -342,6 +376,10 @@ fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     let parsed = value.parse::<T>().ok();
     let within = parsed.filter(|n| *n >= min && *n <= max);
     within.ok_or_else(|| format!("is a number from {min} to {max}"))
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    Ok(Duration::from_secs(number(value, 1, 3600)?))
 }
 
 /// A count of bytes, or with the unit KiB, MiB or GiB.

@@ -61,6 +61,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     // Speaks through sockets, files and the command line.
     ("tests/faults", &["base", "client", "record", "wire"]),
+    ("tests/hostile", &["base", "faults", "record", "wire"]),
     // The binary.
     (
         "",
@@ -230,5 +231,7 @@ fn planted_bugs_stay_in_the_tests_of_the_simulator() {
 fn is_binary(path: &str) -> bool {
     path == "src/main.rs"
         || path.starts_with("src/cli/")
-        || path.starts_with("tests/") && !path.starts_with("tests/faults/")
+        || path.starts_with("tests/")
+            && !path.starts_with("tests/faults/")
+            && !path.starts_with("tests/hostile/")
 }

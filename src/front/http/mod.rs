@@ -1,11 +1,17 @@
 //! The HTTP door: liveness, readiness and metrics, on the housekeeping thread.
 //!
+//! Anyone may connect to it, so a connection has a deadline, and the oldest gives way to one too
+//! many: what asks whether the broker lives is answered under a flood too.
+//!
 //! It never touches a core: what it shows is put on its [`Board`] by the node. So it answers also
 //! while a core is stuck, and says so.
+
+mod guard;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +19,8 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
+
+use guard::Guard;
 
 /// What the door shows.
 #[derive(Default)]
@@ -58,12 +66,13 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers for ever: `/live` is 200 while this thread runs, `/ready` 200 while the broker serves
-/// and 503 with the reason otherwise, `/metrics` the figures.
+/// and 503 with the reason otherwise, `/metrics` the figures. A connection that goes without a
+/// response for `wait` is closed.
 ///
 /// # Errors
 /// What accepting says, once it cannot go on.
-pub async fn serve(listener: TcpListener, board: Arc<Board>) -> io::Result<()> {
-    axum::serve(listener, router(board)).await
+pub async fn serve(listener: TcpListener, board: Arc<Board>, wait: Duration) -> io::Result<()> {
+    axum::serve(Guard::new(listener, wait), router(board)).await
 }
 
 fn router(board: Arc<Board>) -> Router {
@@ -109,7 +118,7 @@ mod tests {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let board = Arc::new(Board::new());
-        tokio::spawn(serve(listener, Arc::clone(&board)));
+        tokio::spawn(serve(listener, Arc::clone(&board), Duration::from_secs(60)));
         assert!(ask(address, "/live").await.starts_with("HTTP/1.1 200"));
         let unready = ask(address, "/ready").await;
         assert!(unready.starts_with("HTTP/1.1 503") && unready.ends_with("starting\n"));

@@ -194,7 +194,7 @@ impl<R: Runtime> Inner<R> {
             stream.close();
             return;
         };
-        let lane = Lane::new(self.rt.now());
+        let lane = Lane::new(self.rt.now(), &self.options);
         let frames = Frames::new(
             stream.clone(),
             lane.clone(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use corelog_base::Monotonic;
 use corelog_rt::Shared;
 
-use super::options::{FINISHED_BYTES_MAX, FRAME_WAIT, REQUESTS_IN_FLIGHT_MAX, SEND_WAIT_MAX};
+use super::options::{FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
 use super::service::{Frame, Reply, Response, Task};
 
 /// Why a connection ends.
@@ -61,6 +61,9 @@ struct Clock {
     muted_until: Monotonic,
     /// The sweep's own time, so that the loops need not ask for it.
     now: Monotonic,
+    /// [`Options::frame_wait`] and [`Options::send_wait`].
+    frame_wait: Duration,
+    send_wait: Duration,
 }
 
 /// Clones share one connection. Only the connection's own task waits here.
@@ -76,11 +79,13 @@ pub(super) enum Overdue {
 }
 
 impl Lane {
-    pub(super) fn new(now: Monotonic) -> Self {
+    pub(super) fn new(now: Monotonic, options: &Options) -> Self {
         Self(Shared::new(State {
             clock: Clock {
                 active: now,
                 now,
+                frame_wait: options.frame_wait,
+                send_wait: options.send_wait,
                 ..Clock::default()
             },
             ..State::default()
@@ -120,7 +125,7 @@ impl Lane {
 
     pub(super) fn frame_begins(&self, bytes: u64) {
         self.0.with(|state| {
-            let wait = FRAME_WAIT + Duration::from_secs(bytes >> 20);
+            let wait = state.clock.frame_wait + Duration::from_secs(bytes >> 20);
             let due = state.clock.now + wait;
             let known = state.clock.frame_due.unwrap_or(due);
             state.clock.frame_due = Some(known.max(due));
@@ -136,7 +141,7 @@ impl Lane {
 
     pub(super) fn send_begins(&self) {
         self.0.with(|state| {
-            state.clock.send_due = Some(state.clock.now + SEND_WAIT_MAX);
+            state.clock.send_due = Some(state.clock.now + state.clock.send_wait);
         });
     }
 

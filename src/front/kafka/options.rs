@@ -15,12 +15,6 @@ pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 128;
 /// most one response follows that was started below it.
 pub(super) const FINISHED_BYTES_MAX: u64 = 4 << 20;
 
-/// A frame must arrive whole within this and a second for each MiB of its length.
-pub(super) const FRAME_WAIT: Duration = Duration::from_secs(30);
-
-/// A socket that takes no bytes for this long is closed: its responses pin memory.
-pub(super) const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
-
 /// How much is handed to the socket at once, so that its progress can be told.
 pub(super) const SEND_BYTES_MAX: u64 = 1 << 20;
 
@@ -48,6 +42,11 @@ pub struct Options {
     pub memory_bytes: u64,
     /// Connections of this core; those above it are closed at once.
     pub connections_max: u32,
+    /// A frame must arrive whole within this and a second for each MiB of its length.
+    pub frame_wait: Duration,
+    /// A socket that does not take a piece of a response (1 MiB at most) within this is closed:
+    /// responses pin memory.
+    pub send_wait: Duration,
 }
 
 impl Default for Options {
@@ -57,6 +56,8 @@ impl Default for Options {
             idle_max: Some(Duration::from_secs(600)),
             memory_bytes: 256 << 20,
             connections_max: 16_384,
+            frame_wait: Duration::from_secs(30),
+            send_wait: Duration::from_secs(30),
         }
     }
 }

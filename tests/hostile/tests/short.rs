@@ -1,0 +1,71 @@
+//! Each scenario, shortened; the long ones are `just hostile NAME`. Needs the binary: `BINARY`, or
+//! the one that `cargo build` makes beside these tests.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use corelog_faults::remove;
+use corelog_hostile::{Plan, Report, Size, scenarios};
+
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("BINARY") {
+        // Tests run in the crate's folder, and whoever sets it thinks of the workspace's.
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        return workspace.join(path);
+    }
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().and_then(Path::parent).unwrap();
+    let path = target.join("corelog");
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build`",
+        path.display()
+    );
+    path
+}
+
+/// A port with a free one behind it. Below those that the kernel gives to clients, of which a flood
+/// takes thousands; tests beside each other and beside those of other processes get others.
+fn port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1000 {
+        let number = std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(11_000 + number % 10_000 * 2).unwrap();
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 1) {
+            return port;
+        }
+    }
+    panic!("no two free ports");
+}
+
+fn check(name: &str, scenario: impl AsyncFnOnce(&Plan) -> Result<Report, String>) {
+    let plan = Plan {
+        binary: binary(),
+        dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{name}")),
+        port: port(),
+        seed: 1,
+        size: Size::Short,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let report = runtime.block_on(scenario(&plan)).unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    remove(&plan.dir).unwrap();
+}
+
+#[test]
+fn a_flood_of_connections_is_refused() {
+    check("flood", scenarios::flood);
+}
+
+#[test]
+fn requests_that_never_end_are_closed() {
+    check("slow-loris", scenarios::slow_loris);
+}
+
+#[test]
+fn forged_lengths_and_counts_take_no_memory() {
+    check("lengths", scenarios::lengths);
+}
