@@ -50,7 +50,7 @@ pub use log::Log;
 pub use options::{Durability, GroupConfig, JournalOptions, Options};
 pub use read::{Entries, EntriesPlan, Read, ReadPlan};
 pub use salvage::{Salvaged, salvage};
-pub use scan::{Scan, Share, retire, scan};
+pub use scan::{Scan, Share, retire, scan, scan_reporting};
 pub use types::{
     Checkpoint, Checkpoints, CoreStats, DamagedRange, Event, GroupStats, JournalId, NoCheckpoints,
     Position, RestoredGroup, TermStart,

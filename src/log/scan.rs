@@ -56,6 +56,19 @@ pub struct Scan {
 /// # Errors
 /// `Kind::Io` if files cannot be read at all. Damage is no error.
 pub async fn scan<R: Runtime>(rt: &R, dir: &Path, journals: &[JournalId]) -> Result<Scan, Error> {
+    scan_reporting(rt, dir, journals, &|_| ()).await
+}
+
+/// The same; `read` hears of every journal byte once it was looked at.
+///
+/// # Errors
+/// As [`scan`].
+pub async fn scan_reporting<R: Runtime>(
+    rt: &R,
+    dir: &Path,
+    journals: &[JournalId],
+    read: &dyn Fn(u64),
+) -> Result<Scan, Error> {
     let segments = read_segments(rt, dir).await?;
     let settled: BTreeMap<GroupId, LogIndex> = segments
         .iter()
@@ -68,7 +81,7 @@ pub async fn scan<R: Runtime>(rt: &R, dir: &Path, journals: &[JournalId]) -> Res
     };
     let mut found = Vec::new();
     for id in journals {
-        found.push(read_journal(rt, dir, *id, &keep).await?);
+        found.push(read_journal(rt, dir, *id, &keep, read).await?);
     }
     Ok(combine(found, segments))
 }

@@ -49,12 +49,13 @@ pub(crate) fn journal_folder(dir: &Path, id: JournalId) -> PathBuf {
 }
 
 /// Reads one journal. `keep` says which entries are still of interest: the data of others are left
-/// empty.
+/// empty. `read` hears of every byte once it was looked at.
 pub(crate) async fn read_journal<R: Runtime>(
     rt: &R,
     dir: &Path,
     id: JournalId,
     keep: &dyn Fn(&EntryHead) -> bool,
+    read: &dyn Fn(u64),
 ) -> Result<FoundJournal, Error> {
     let folder = journal_folder(dir, id);
     let mut journal = FoundJournal {
@@ -66,6 +67,7 @@ pub(crate) async fn read_journal<R: Runtime>(
     let mut good = BTreeMap::new();
     for (number, path) in list_files(rt, &folder).await? {
         let file = read_file(rt, id, number, &path, keep, &mut good).await?;
+        read(file.bytes);
         journal.files.push(file);
     }
     let headers = journal

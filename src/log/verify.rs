@@ -38,7 +38,7 @@ pub async fn verify<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<Finding>, Erro
     let mut findings = Vec::new();
     let journals = journals(rt, dir).await?;
     for id in &journals {
-        let journal = read_journal(rt, dir, *id, &|_| false).await?;
+        let journal = read_journal(rt, dir, *id, &|_| false, &|_| ()).await?;
         journal_findings(&journal, &mut findings);
     }
     let restored = scan(rt, dir, &journals).await?;
@@ -312,7 +312,7 @@ pub async fn dump<R: Runtime>(
     line: &mut dyn FnMut(String),
 ) -> Result<(), Error> {
     for id in journals(rt, dir).await? {
-        let journal = read_journal(rt, dir, id, &|_| false).await?;
+        let journal = read_journal(rt, dir, id, &|_| false, &|_| ()).await?;
         let verdict = &journal.verdict;
         line(format!(
             "journal {:016x}: live from {}, flushed through {}, last {}",

@@ -112,13 +112,21 @@ impl Conductor {
             },
         )?;
         self.gather(1).await?;
-        for stage in [|| Order::Start, || Order::Serve] {
-            for core in 0..self.seats.len() {
-                self.order(core, stage())?;
-            }
-            self.gather(self.seats.len()).await?;
+        self.all(|| Order::Start).await?;
+        self.all(|| Order::Serve).await
+    }
+
+    /// The same order to every core, and all their answers.
+    async fn all(&mut self, order: fn() -> Order) -> Result<(), String> {
+        for core in 0..self.seats.len() {
+            self.order(core, order())?;
         }
-        Ok(())
+        self.gather(self.seats.len()).await
+    }
+
+    /// Told while it boots, too.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
     }
 
     async fn scan(&mut self, journals: Vec<corelog_log::JournalId>) -> Result<Scan, String> {

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use corelog_base::{CoreId, NodeId, Replica, entropy};
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) log: corelog_log::Options,
     pub(crate) door: corelog_front::kafka::Options,
     pub(crate) listen: SocketAddr,
+    /// Journal bytes that the start has read.
+    pub(crate) recovered_bytes: AtomicU64,
 }
 
 /// From the conductor to a core.
@@ -110,7 +113,10 @@ async fn obey<R: Runtime>(
 ) -> Result<(Stage<R>, Report), String> {
     match (order, stage) {
         (Order::Scan { journals }, stage) => {
-            let scanned = corelog_log::scan(rt, &plan.dir, &journals).await;
+            let read = |bytes| {
+                plan.recovered_bytes.fetch_add(bytes, Ordering::Relaxed);
+            };
+            let scanned = corelog_log::scan_reporting(rt, &plan.dir, &journals, &read).await;
             let scan = scanned.map_err(|e| format!("scan the journals: {e}"))?;
             Ok((stage, Report::Scanned(Box::new(scan))))
         }

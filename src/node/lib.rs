@@ -9,6 +9,7 @@ mod cores;
 mod identity;
 mod metrics;
 mod placement;
+mod recovery;
 mod serve;
 mod settings;
 mod watchdog;

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use corelog_base::NodeId;
@@ -16,6 +17,7 @@ use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::identity::{Identity, identity, lock};
 use crate::metrics::render;
+use crate::recovery::Recovery;
 use crate::settings::CoreChoice;
 use crate::watchdog::Watchdog;
 
@@ -67,11 +69,14 @@ async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let mut plan = plan(settings, identity, cores)?;
     plan.log.segment_files_max = segment_files_max(descriptors, cores);
     let mut conductor = Conductor::start(plan, settings.runtime, &cpus, options)?;
+    let recovery = Recovery::start(conductor.plan(), Arc::clone(&board))?;
     let booted = tokio::select! {
         booted = conductor.boot() => booted,
         () = signals.next() => Err("stopped while starting".into()),
     };
     booted?;
+    // Not before the cores listen: a client that is closed now finds them at its next try.
+    recovery.end();
     board.set_unready(None);
     greet(settings, identity, cores, started.elapsed());
     let ended = serve_until(&mut signals, &mut conductor, &board).await;
@@ -204,6 +209,7 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
         log,
         door,
         listen: settings.kafka_listen,
+        recovered_bytes: AtomicU64::new(0),
     })
 }
 

@@ -136,7 +136,7 @@ impl<R: Runtime> Requests<R> {
 
 /// The answer to ApiVersions at a version that is not served: at version 0, with the range that
 /// is. Clients try again with it (KIP-511).
-fn unsupported(head: Head) -> Reply {
+pub(super) fn unsupported(head: Head) -> Reply {
     let versions = ApiKey::ApiVersions.versions();
     let own = [ApiVersion {
         api_key: ApiKey::ApiVersions.number(),

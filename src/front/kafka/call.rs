@@ -163,6 +163,11 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Where the body begins in the frame.
+    pub(super) fn body_at(self) -> usize {
+        self.body_at
+    }
+
     pub(super) fn of(frame: &[u8]) -> Result<Head, Malformed> {
         let (header, body) = RequestHeader::decode(frame)?;
         Ok(Head {

@@ -14,6 +14,7 @@ mod frames;
 mod handlers;
 mod lane;
 mod options;
+pub mod recovering;
 mod service;
 mod sessions;
 

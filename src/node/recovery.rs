@@ -1,0 +1,84 @@
+//! What a node says while it recovers: to clients, to `/ready`, and in its log.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use corelog_front::http::Board;
+use corelog_front::kafka::recovering::{Recovering, listen};
+use tokio::task::JoinHandle;
+
+use crate::cores::Plan;
+
+/// How often `/ready` changes its words.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// A start that takes longer says so in the log, again and again.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells until it is ended or dropped.
+pub(crate) struct Recovery {
+    door: JoinHandle<()>,
+    progress: JoinHandle<()>,
+}
+
+impl Recovery {
+    /// # Errors
+    /// The address cannot be listened on.
+    pub(crate) fn start(plan: Arc<Plan>, board: Arc<Board>) -> Result<Self, String> {
+        let listener =
+            listen(plan.listen).map_err(|e| format!("listen on {}: {e}", plan.listen))?;
+        let recovering = Recovering {
+            cluster: plan.cluster,
+            node: plan.node.clone(),
+        };
+        Ok(Self {
+            door: tokio::spawn(recovering.answer(listener)),
+            progress: tokio::spawn(tell(plan, board)),
+        })
+    }
+
+    /// The cores listen themselves. Once this returns, `/ready` is not touched any more.
+    pub(crate) fn end(&self) {
+        self.door.abort();
+        self.progress.abort();
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn tell(plan: Arc<Plan>, board: Arc<Board>) {
+    let all = journal_bytes(&plan.dir.join("journal"));
+    let mut said = Instant::now();
+    loop {
+        let read = plan.recovered_bytes.load(Ordering::Relaxed).min(all);
+        let words = format!(
+            "recovering: {} of {} MiB of journals read",
+            read >> 20,
+            all >> 20
+        );
+        if said.elapsed() >= SAY_EVERY {
+            said = Instant::now();
+            tracing::info!("{words}");
+        }
+        board.set_unready(Some(words));
+        tokio::time::sleep(TELL_EVERY).await;
+    }
+}
+
+/// 0 where nothing can be read: the start itself will say why.
+fn journal_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => journal_bytes(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(bytes).sum()
+}
