@@ -36,6 +36,7 @@ enum Name {
     BitFlip,
     Sectors,
     DiskFull,
+    IoError,
     Clock,
 }
 
@@ -56,6 +57,7 @@ impl Name {
             Self::BitFlip => scenarios::bit_flip(run).await,
             Self::Sectors => scenarios::sectors(run).await,
             Self::DiskFull => scenarios::disk_full(run).await,
+            Self::IoError => scenarios::io_error(run).await,
             Self::Clock => scenarios::clock(run).await,
         }
     }

@@ -12,6 +12,7 @@ mod checker;
 #[cfg(test)]
 mod checker_test;
 mod frames;
+mod fuse;
 mod history;
 mod image;
 mod judge;

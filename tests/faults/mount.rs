@@ -8,7 +8,8 @@ use crate::remove;
 /// A mounted image. Dropped, it is unmounted.
 pub(crate) struct Mount {
     pub(crate) dir: PathBuf,
-    image: PathBuf,
+    /// Removed with it.
+    image: Option<PathBuf>,
 }
 
 /// How many inodes it has.
@@ -32,25 +33,27 @@ impl Mount {
         bytes: u64,
         inodes: Inodes,
     ) -> Result<Self, String> {
-        let mount = Self {
-            dir: dir.join(format!("disk-{number}")),
-            image: dir.join(format!("disk-{number}.img")),
-        };
-        let image = &mount.image;
-        remove(&mount.dir)?;
-        let made = std::fs::create_dir_all(&mount.dir);
-        made.map_err(|e| format!("{}: {e}", mount.dir.display()))?;
-        let file = std::fs::File::create(image).and_then(|file| file.set_len(bytes));
-        file.map_err(|e| format!("{}: {e}", image.display()))?;
-        let mut mkfs = Command::new("mkfs.ext4");
-        mkfs.args(["-q", "-F", "-m", "0"]);
-        if inodes == Inodes::Few {
-            mkfs.args(["-N", FEW]);
-        }
-        run(mkfs.arg(image))?;
-        let mut command = Command::new("mount");
-        run(command.args(["-o", "loop"]).arg(image).arg(&mount.dir))?;
+        let image = dir.join(format!("disk-{number}.img"));
+        make_image(&image, bytes, inodes)?;
+        let mut mount = Self::of(&image, &dir.join(format!("disk-{number}")))?;
+        mount.image = Some(image);
         Ok(mount)
+    }
+
+    /// Mounts the file system in a file.
+    ///
+    /// # Errors
+    /// In words why that is not possible here.
+    pub(crate) fn of(file: &Path, dir: &Path) -> Result<Self, String> {
+        remove(dir)?;
+        let made = std::fs::create_dir_all(dir);
+        made.map_err(|e| format!("{}: {e}", dir.display()))?;
+        let mut command = Command::new("mount");
+        run(command.args(["-o", "loop"]).arg(file).arg(dir))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            image: None,
+        })
     }
 
     /// Takes all free space, and gives the file to remove to give it back.
@@ -91,8 +94,26 @@ impl Drop for Mount {
             let _ = Command::new("umount").arg("-l").arg(&self.dir).status();
         }
         // The space is given back when the last one has closed it.
-        let _ = std::fs::remove_file(&self.image);
+        if let Some(image) = &self.image {
+            let _ = std::fs::remove_file(image);
+        }
     }
+}
+
+/// Makes an ext4 of `bytes` in a file.
+///
+/// # Errors
+/// If there is no mkfs, or no space.
+pub(crate) fn make_image(image: &Path, bytes: u64, inodes: Inodes) -> Result<(), String> {
+    // What an earlier one had is gone.
+    let file = std::fs::File::create(image).and_then(|file| file.set_len(bytes));
+    file.map_err(|e| format!("{}: {e}", image.display()))?;
+    let mut mkfs = Command::new("mkfs.ext4");
+    mkfs.args(["-q", "-F", "-m", "0"]);
+    if inodes == Inodes::Few {
+        mkfs.args(["-N", FEW]);
+    }
+    run(mkfs.arg(image)).map(drop)
 }
 
 /// Runs a command that must succeed.

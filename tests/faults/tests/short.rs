@@ -121,6 +121,13 @@ async fn a_full_disk_refuses_writes_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_disk_fails_loses_nothing() {
+    let mut run = run("io-error", 2);
+    scenarios::io_error(&mut run).await.unwrap();
+    finish(run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_jumping_clock_deletes_nothing() {
     let mut run = run("clock", 2);
     scenarios::clock(&mut run).await.unwrap();
