@@ -10,9 +10,11 @@
 //! sockets and files only and never looks into a broker.
 
 mod clock;
+mod disk;
 mod driver;
 mod error;
 mod files;
+mod floor;
 mod histogram;
 mod kafka;
 mod outcome;
@@ -22,14 +24,21 @@ mod progress;
 mod run;
 mod schedule;
 mod settings;
+mod sink;
 mod socket;
 mod summary;
 mod tally;
 mod totals;
 mod worker;
 
+#[cfg(test)]
+mod outcome_test;
+#[cfg(test)]
+mod run_test;
+
 pub use driver::Driver;
 pub use error::{Error, Kind};
+pub use floor::{Floor, FloorLine, floor};
 pub use outcome::{Counted, Generator, Outcome, Stalls};
 pub use overhead::Overhead;
 pub use run::{Stop, run};

@@ -11,7 +11,9 @@ use corelog_bench::{
 };
 use corelog_record::Codec;
 
-use super::common::{EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, Failure, print, run, table};
+use super::common::{
+    EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, Failure, Format, print, print_json, run, table,
+};
 
 /// Measure a broker, in an open loop: latencies count from when a request was meant to start.
 #[derive(Args)]
@@ -23,6 +25,18 @@ pub(crate) struct Bench {
 #[derive(Subcommand)]
 enum Command {
     Run(Run),
+    Floor(Floor),
+}
+
+/// What this machine gives at best: write and flush, loopback, and the generator alone. Compare
+/// with it what was measured in the same hour.
+#[derive(Args)]
+struct Floor {
+    /// A folder on the disk that the broker writes to.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
 }
 
 /// One run at one rate. Leaves result.json, histograms and a report in a folder. Exits with 1 if
@@ -210,6 +224,7 @@ impl Bench {
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
             Command::Run(command) => run(measuring(move |stop| command.run(stop))),
+            Command::Floor(command) => run(measuring(move |stop| command.run(stop))),
         }
     }
 }
@@ -243,6 +258,33 @@ impl Run {
             settings.out.join("result.json").display()
         ))?;
         judge(&outcome)
+    }
+}
+
+impl Floor {
+    fn run(self, stop: &Stop) -> Result<(), Failure> {
+        let floor = corelog_bench::floor(&self.dir, stop).map_err(|error| failure(&error))?;
+        if self.format == Format::Json {
+            return print_json(&serde_json::json!(floor));
+        }
+        let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.1}"));
+        let rows: Vec<Vec<String>> = floor
+            .lines
+            .iter()
+            .map(|line| {
+                vec![
+                    line.what.to_owned(),
+                    cell(line.time_us.p50),
+                    cell(line.time_us.p99),
+                    format!("{:.0}", line.per_s),
+                    format!("{:.1}", line.bytes_per_s / 1e6),
+                ]
+            })
+            .collect();
+        print(&table(
+            &["FLOOR", "P50 US", "P99 US", "PER S", "MB/S"],
+            &rows,
+        ))
     }
 }
 

@@ -1,0 +1,199 @@
+//! The generator against brokers whose answers are known.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use corelog_base::Monotonic;
+use corelog_record::Codec;
+use tempfile::TempDir;
+
+use crate::sink::{AnswerAt, Sink};
+use crate::{Acks, Arrivals, Driver, Load, Mode, Outcome, Rate, Settings, Stop, Target, run};
+
+fn settings(sink: &Sink, dir: &TempDir, rate: Rate) -> Settings {
+    Settings {
+        target: Target {
+            driver: Driver::Kafka,
+            bootstrap: vec![sink.address()],
+            topic: "any".to_owned(),
+            partitions: 3,
+        },
+        load: Load {
+            rate,
+            arrivals: Arrivals::Uniform,
+            acks: Acks::All,
+            size: 100,
+            key_bytes: 0,
+            batch: 1,
+            compression: Codec::None,
+            connections: 1,
+            in_flight: 4,
+            consumers: 1,
+        },
+        mode: Mode::Produce,
+        duration: Duration::from_secs(4),
+        warmup: Duration::from_millis(500),
+        pin: Vec::new(),
+        out: dir.path().to_owned(),
+    }
+}
+
+/// Measurements take turns: two at a time would measure each other.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn measure(
+    answer_at: Option<AnswerAt>,
+    rate: Rate,
+    change: impl FnOnce(&mut Settings),
+) -> (Outcome, TempDir) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = Sink::start(answer_at).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(&sink, &dir, rate);
+    change(&mut settings);
+    let outcome = run(&settings, &[], &Stop::default(), &mut |_| {}).unwrap();
+    (outcome, dir)
+}
+
+/// In milliseconds, within a tenth of `scale` on a machine that also does other things.
+fn near(micros: Option<f64>, expected: f64, scale: f64) {
+    let ms = micros.expect("there are samples enough") / 1e3;
+    let range = expected - scale * 0.03..=expected + scale * 0.1;
+    assert!(range.contains(&ms), "{ms} is not near {expected}");
+}
+
+/// The broker answers only every second, so latencies are even between 0 and 1 s.
+#[test]
+fn known_delays_are_reported() {
+    const TICK: u64 = 1_000_000_000;
+    let answer_at: AnswerAt = Arc::new(|came: Monotonic| Monotonic((came.0 / TICK + 1) * TICK));
+    for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
+        let rate = Rate::PerSecond(3000.0);
+        let (outcome, _dir) = measure(Some(answer_at.clone()), rate, |settings| {
+            settings.load.arrivals = arrivals;
+            settings.load.connections = 2;
+        });
+        let publish = outcome.publish_latency_us.unwrap();
+        assert!((11_000..13_000).contains(&publish.samples), "{publish:?}");
+        near(publish.p50, 500.0, 1000.0);
+        near(publish.p90, 900.0, 1000.0);
+        near(publish.p99, 990.0, 1000.0);
+        assert_eq!(publish.p99_9, None);
+        near(Some(publish.max), 1000.0, 1000.0);
+        near(Some(publish.mean), 500.0, 1000.0);
+        assert!(
+            (outcome.rate_per_s / 3000.0 - 1.0).abs() < 0.1,
+            "{outcome:?}"
+        );
+    }
+}
+
+/// For one second of four nothing is answered. A closed loop would see one slow request; here every
+/// request that was meant to start in that second is slow: a quarter of all, evenly up to 1 s.
+#[test]
+fn a_stall_hits_every_request_that_fell_into_it() {
+    let first = OnceLock::new();
+    let answer_at: AnswerAt = Arc::new(move |came| {
+        let from = *first.get_or_init(|| came) + Duration::from_secs(2);
+        let until = from + Duration::from_secs(1);
+        match (from..until).contains(&came) {
+            true => until,
+            false => came,
+        }
+    });
+    let (outcome, _dir) = measure(Some(answer_at), Rate::PerSecond(3000.0), |_| {});
+    let publish = outcome.publish_latency_us.unwrap();
+    assert!(publish.p50.unwrap() < 50_000.0, "{publish:?}");
+    near(publish.p90, 600.0, 1000.0);
+    near(publish.p99, 960.0, 1000.0);
+    near(Some(publish.max), 1000.0, 1000.0);
+    let stalls = outcome.stalls;
+    assert!((900.0..=1300.0).contains(&stalls.longest_ms), "{stalls:?}");
+    // The generator was not at fault: it has sent in time all the while.
+    assert!(outcome.send_lag_us.unwrap().p50.unwrap() < 50_000.0);
+}
+
+#[test]
+fn a_run_leaves_its_folder() {
+    let (outcome, dir) = measure(None, Rate::PerSecond(2000.0), |settings| {
+        settings.duration = Duration::from_secs(2);
+        settings.load.batch = 10;
+        settings.load.key_bytes = 8;
+    });
+    assert_eq!(outcome.counted.requests_scheduled, 400);
+    assert_eq!(outcome.counted.requests_unanswered, 0);
+    let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
+    let result: serde_json::Value = serde_json::from_str(&read("result.json")).unwrap();
+    assert_eq!(result["settings"]["load"]["rate"], 2000.0);
+    assert_eq!(result["end_to_end_latency_us"], serde_json::Value::Null);
+    let publish = &result["publish_latency_us"];
+    assert_eq!(publish["samples"], 400);
+    assert!(publish["p50"].as_f64().unwrap() > 0.0);
+    assert_eq!(publish["p99"], serde_json::Value::Null);
+    assert!(read("publish.hgrm").contains("Total count    =          400"));
+    let log = read("publish.hlog");
+    let intervals = log.lines().filter(|line| line.contains("HIST"));
+    assert!(intervals.count() >= 2, "{log}");
+}
+
+#[test]
+fn the_closed_loop_keeps_so_many_in_flight() {
+    const WAIT: Duration = Duration::from_millis(20);
+    let answer_at: AnswerAt = Arc::new(|came| came + WAIT);
+    let (outcome, _dir) = measure(Some(answer_at), Rate::Max, |settings| {
+        settings.duration = Duration::from_secs(2);
+    });
+    // Four in flight, each for 20 ms or a little more.
+    let most = 4.0 / WAIT.as_secs_f64();
+    assert!(outcome.rate_per_s <= most * 1.02, "{}", outcome.rate_per_s);
+    assert!(outcome.rate_per_s >= most * 0.5, "{}", outcome.rate_per_s);
+    assert!(outcome.valid, "{:?}", outcome.reasons);
+    assert!(
+        outcome
+            .notes
+            .iter()
+            .any(|note| note.contains("closed loop"))
+    );
+}
+
+#[test]
+fn what_was_measured_before_a_stop_is_kept() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = Sink::start(None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(&sink, &dir, Rate::PerSecond(1000.0));
+    settings.duration = Duration::from_secs(3600);
+    let stop = Stop::default();
+    let mut seconds = 0;
+    let mut say = |_: &str| {
+        seconds += 1;
+        if seconds == 2 {
+            stop.request();
+        }
+    };
+    let outcome = run(&settings, &[], &stop, &mut say).unwrap();
+    assert!(!outcome.valid);
+    assert!(
+        outcome.reasons[0].starts_with("interrupted"),
+        "{:?}",
+        outcome.reasons
+    );
+    let samples = outcome.publish_latency_us.unwrap().samples;
+    assert!((1000..2500).contains(&samples), "{samples}");
+    assert!(
+        (outcome.rate_per_s / 1000.0 - 1.0).abs() < 0.1,
+        "{}",
+        outcome.rate_per_s
+    );
+}
+
+#[test]
+fn without_acknowledgements_the_kernel_counts() {
+    let (outcome, _dir) = measure(None, Rate::PerSecond(500.0), |settings| {
+        settings.load.acks = Acks::None;
+        settings.load.compression = Codec::Lz4;
+        settings.duration = Duration::from_secs(1);
+    });
+    assert_eq!(outcome.publish_latency_us.unwrap().samples, 500);
+    assert!(outcome.notes.iter().any(|note| note.contains("acks=0")));
+}
