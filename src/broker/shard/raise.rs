@@ -357,7 +357,6 @@ fn trimmed(
     entries.filter_map(|entry| BatchHeader::parse(&entry.data).ok())
 }
 
-/// The epochs of what is settled; later ones are noted as their entries commit.
 /// Where a damaged log ends for readers. Where nobody knows how much is lost, the first offset of
 /// that is below the end, so that who reads on to it is refused instead of being told of an end.
 fn readable_end(restored: &RestoredGroup) -> Offset {
@@ -371,6 +370,7 @@ fn readable_end(restored: &RestoredGroup) -> Offset {
     lost.fold(restored.last().next_offset, Offset::max)
 }
 
+/// The epochs of what is settled; later ones are noted as their entries commit.
 fn epochs(restored: &RestoredGroup) -> Epochs {
     let mut epochs = Epochs::default();
     let settled = restored
