@@ -2,116 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use corelog_base::{
-    LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
-};
-use corelog_record::Attributes;
-use corelog_wire::kafka::{
-    Array, ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
-    FetchableTopicResponse, PartitionData,
-};
+use corelog_base::{NodeId, Offset, PartitionIndex, ProducerId};
+use corelog_wire::kafka::{ErrorCode, FetchResponse, PartitionData};
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::control::Aborted;
+use crate::cursor::Cursor;
 use crate::error::check;
-use crate::fetched::Fetched;
-use crate::offsets::milliseconds;
+use crate::fetch::fetch;
+use crate::fetched::{ConsumedRecord, Fetched};
 use crate::pool::Pool;
 use crate::{
-    Client, Error, FoundOffset, Isolation, Kind, OffsetAt, Reply, TopicFilter, TopicPartition,
+    Assignment, Client, ConsumerOptions, Error, FoundOffset, Kind, OffsetAt, OutOfRange, Reply,
+    Start, TopicFilter, TopicPartition,
 };
-
-/// Bounds and habits of a consumer.
-#[derive(Clone, Debug)]
-pub struct ConsumerOptions {
-    pub isolation: Isolation,
-    /// How long a broker may wait for `fetch_bytes_min`.
-    pub fetch_wait: Duration,
-    pub fetch_bytes_min: i32,
-    /// Of one answer; a batch that is larger comes all the same.
-    pub fetch_bytes_max: i32,
-    pub partition_bytes_max: i32,
-    /// What is fetched ahead, in all, before partitions wait for the caller.
-    pub buffered_bytes_max: usize,
-    /// Of one batch.
-    pub decompressed_bytes_max: usize,
-    pub out_of_range: OutOfRange,
-}
-
-impl Default for ConsumerOptions {
-    fn default() -> Self {
-        Self {
-            isolation: Isolation::Uncommitted,
-            fetch_wait: Duration::from_millis(500),
-            fetch_bytes_min: 1,
-            fetch_bytes_max: 50 << 20,
-            partition_bytes_max: 1 << 20,
-            buffered_bytes_max: 64 << 20,
-            decompressed_bytes_max: 128 << 20,
-            out_of_range: OutOfRange::Fail,
-        }
-    }
-}
-
-/// What to do when the position is not in the partition any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OutOfRange {
-    Fail,
-    Earliest,
-    Latest,
-}
-
-/// Where a partition is read from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Start {
-    Offset(Offset),
-    Earliest,
-    Latest,
-    /// The first record at or after a time; the end if all are older.
-    Time(TimestampMs),
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Assignment {
-    pub partition: TopicPartition,
-    pub start: Start,
-}
-
-/// A record, with its bytes shared with what was fetched.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConsumedRecord {
-    pub partition: Arc<TopicPartition>,
-    pub offset: Offset,
-    pub timestamp: TimestampMs,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Vec<(Bytes, Option<Bytes>)>,
-    /// Of the record's batch, as are the following.
-    pub leader_epoch: LeaderEpoch,
-    pub attributes: Attributes,
-    pub producer_id: ProducerId,
-    pub producer_epoch: ProducerEpoch,
-}
-
-/// How far a partition was read, and how far it reaches.
-#[derive(Debug)]
-struct Cursor {
-    partition: Arc<TopicPartition>,
-    /// The next offset for the caller.
-    position: Offset,
-    /// The next offset to fetch: `position`, or further by what is buffered.
-    fetch_from: Offset,
-    fetching: bool,
-    topic_id: TopicId,
-    leader: Option<(NodeId, LeaderEpoch)>,
-    high_watermark: Option<Offset>,
-    last_stable: Option<Offset>,
-    log_start: Option<Offset>,
-}
 
 /// One request's end: which partitions it asked for, and the answer.
 struct Done {
@@ -504,106 +410,4 @@ impl Consumer {
         }
         Ok(())
     }
-}
-
-impl Cursor {
-    fn new(partition: Arc<TopicPartition>, position: Offset) -> Self {
-        Self {
-            partition,
-            position,
-            fetch_from: position,
-            fetching: false,
-            topic_id: TopicId::ZERO,
-            leader: None,
-            high_watermark: None,
-            last_stable: None,
-            log_start: None,
-        }
-    }
-
-    /// Whether an answer's topic is this one: by id where answers have ids, else by name.
-    fn is_of(&self, topic: &FetchableTopicResponse<'_>) -> bool {
-        if topic.topic_id == TopicId::ZERO {
-            return self.partition.topic == topic.topic;
-        }
-        self.topic_id == topic.topic_id
-    }
-
-    fn lead(&mut self, metadata: &crate::Metadata, node: NodeId) {
-        let Some(topic) = metadata.topics.get(&self.partition.topic) else {
-            return;
-        };
-        self.topic_id = topic.id;
-        let epoch = topic.partitions.get(&self.partition.partition);
-        let epoch = epoch.map_or(LeaderEpoch::UNKNOWN, |partition| partition.leader_epoch);
-        self.leader = Some((node, epoch));
-    }
-
-    /// Marks the partition as being fetched.
-    fn want(&mut self) -> Wanted {
-        self.fetching = true;
-        Wanted {
-            partition: Arc::clone(&self.partition),
-            topic_id: self.topic_id,
-            from: self.fetch_from,
-            epoch: self.leader.map_or(LeaderEpoch::UNKNOWN, |(_, epoch)| epoch),
-        }
-    }
-}
-
-/// One partition of a request.
-struct Wanted {
-    partition: Arc<TopicPartition>,
-    topic_id: TopicId,
-    from: Offset,
-    epoch: LeaderEpoch,
-}
-
-async fn fetch(
-    client: &Client,
-    pool: &Pool,
-    options: &ConsumerOptions,
-    node: NodeId,
-    wanted: Vec<Wanted>,
-) -> Result<Reply, Error> {
-    let connection = client.connection(node, pool).await?;
-    let by_id = wanted.iter().all(|wanted| wanted.topic_id != TopicId::ZERO);
-    let range = if by_id { 4..=i16::MAX } else { 4..=12 };
-    let request = FetchRequest {
-        max_wait_ms: milliseconds(options.fetch_wait),
-        min_bytes: options.fetch_bytes_min,
-        max_bytes: options.fetch_bytes_max,
-        isolation_level: options.isolation.number(),
-        topics: fetch_topics(&wanted, options.partition_bytes_max),
-        ..Default::default()
-    };
-    connection.call(range, &request, options.fetch_wait).await
-}
-
-/// The partitions by topic; topics, and partitions within one, in the order given, for that is the
-/// order in which a broker fills its answer.
-fn fetch_topics(wanted: &[Wanted], partition_max_bytes: i32) -> Array<'_, FetchTopic<'_>> {
-    let mut topics: Vec<(&Wanted, Vec<FetchPartition>)> = Vec::new();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for wanted in wanted {
-        let place = *places.entry(&wanted.partition.topic).or_insert_with(|| {
-            topics.push((wanted, Vec::new()));
-            topics.len() - 1
-        });
-        topics[place].1.push(FetchPartition {
-            partition: wanted.partition.partition.0,
-            current_leader_epoch: wanted.epoch.0,
-            fetch_offset: wanted.from.0,
-            partition_max_bytes,
-            ..Default::default()
-        });
-    }
-    topics
-        .into_iter()
-        .map(|(wanted, partitions)| FetchTopic {
-            topic: &wanted.partition.topic,
-            topic_id: wanted.topic_id,
-            partitions: partitions.into(),
-        })
-        .collect()
 }

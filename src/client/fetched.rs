@@ -3,12 +3,27 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use corelog_base::{LeaderEpoch, Offset};
+use corelog_base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use corelog_record::{Attributes, BatchHeader, RecordIter, batches, section, verify};
 
-use crate::consumer::ConsumedRecord;
 use crate::control::Aborted;
 use crate::{Error, Isolation, TopicPartition};
+
+/// A record, with its bytes shared with what was fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsumedRecord {
+    pub partition: Arc<TopicPartition>,
+    pub offset: Offset,
+    pub timestamp: TimestampMs,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
+    /// Of the record's batch, as are the following.
+    pub leader_epoch: LeaderEpoch,
+    pub attributes: Attributes,
+    pub producer_id: ProducerId,
+    pub producer_epoch: ProducerEpoch,
+}
 
 /// What is left of an answer. Only one batch at a time is decompressed.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! reads partitions that are assigned to it. Every [`Error`] says whether trying again may help;
 //! calls try again themselves until [`Options::retry_for`] has passed.
 
+mod assignment;
 mod backoff;
 mod client;
 mod cluster;
@@ -16,7 +17,9 @@ mod configs;
 mod connection;
 mod consumer;
 mod control;
+mod cursor;
 mod error;
+mod fetch;
 mod fetched;
 mod lane;
 mod log_dirs;
@@ -31,12 +34,14 @@ mod routed;
 mod topics;
 mod versions;
 
+pub use assignment::{Assignment, ConsumerOptions, OutOfRange, Start};
 pub use client::Client;
 pub use cluster::{ClusterInfo, ClusterNode};
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource};
 pub use connection::Connection;
-pub use consumer::{Assignment, ConsumedRecord, Consumer, ConsumerOptions, OutOfRange, Start};
+pub use consumer::Consumer;
 pub use error::{Error, Kind};
+pub use fetched::ConsumedRecord;
 pub use log_dirs::{LogDir, ReplicaSize};
 pub use metadata::{Broker, Metadata, PartitionMetadata, TopicFilter, TopicMetadata};
 pub use offsets::{DeletedRecords, FoundOffset, Isolation, OffsetAt};
