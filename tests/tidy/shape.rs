@@ -41,8 +41,15 @@ fn functions(source: &Source) -> Vec<(usize, usize)> {
     let lines: Vec<(usize, &str)> = source.lines().collect();
     let mut found = Vec::new();
     for (at, (number, line)) in lines.iter().enumerate() {
-        let opens = has_word(line, "fn") && !line.trim_end().ends_with(';');
-        if !opens || line.trim_end().ends_with('}') {
+        if !has_word(line, "fn") || line.trim_end().ends_with('}') {
+            continue;
+        }
+        // A trait's method without a body is closed by no brace: the next one is another's.
+        let mut signature = lines[at..].iter().map(|(_, line)| line.trim_end());
+        if signature
+            .find(|line| line.ends_with(['{', ';']))
+            .is_none_or(|end| end.ends_with(';'))
+        {
             continue;
         }
         let indent = line.len() - line.trim_start().len();
@@ -55,6 +62,15 @@ fn functions(source: &Source) -> Vec<(usize, usize)> {
         }
     }
     found
+}
+
+#[test]
+fn a_function_is_measured_to_its_own_brace() {
+    let text = "trait A {\n    fn declared<F>(\n        f: F,\n    ) -> bool\n    where\n        \
+                F: Fn();\n\n    fn short() {}\n\n    fn given(&self)\n    where\n        \
+                Self: Sized,\n    {\n        body();\n    }\n}\n";
+    let source = Source::new("src/a.rs".into(), text.into());
+    assert_eq!(functions(&source), [(10, 6)]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    fn new(path: String, text: String) -> Self {
+    pub(crate) fn new(path: String, text: String) -> Self {
         let code = blank(&text);
         Self { path, text, code }
     }
