@@ -13,6 +13,8 @@ use crate::cores::Plan;
 
 /// How often `/ready` changes its words.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+/// A start that takes longer answers clients meanwhile.
+const ANSWER_AFTER: Duration = Duration::from_secs(3);
 /// A start that takes longer says so in the log, again and again.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,6 +50,21 @@ impl Recovery {
 impl Drop for Recovery {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// After a while: whoever waits for a port that opens means a broker that serves, and a connection
+/// of this time is closed when the cores take over.
+async fn answer(plan: Arc<Plan>) {
+    tokio::time::sleep(ANSWER_AFTER).await;
+    let recovering = Recovering {
+        cluster: plan.cluster,
+        node: plan.node.clone(),
+    };
+    match listen(plan.listen) {
+        Ok(listener) => recovering.answer(listener).await,
+        // The cores will say so too, and end the start.
+        Err(e) => tracing::warn!("listen on {}: {e}", plan.listen),
     }
 }
 

@@ -69,7 +69,7 @@ async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let mut plan = plan(settings, identity, cores)?;
     plan.log.segment_files_max = segment_files_max(descriptors, cores);
     let mut conductor = Conductor::start(plan, settings.runtime, &cpus, options)?;
-    let recovery = Recovery::start(conductor.plan(), Arc::clone(&board))?;
+    let recovery = Recovery::start(conductor.plan(), Arc::clone(&board));
     let booted = tokio::select! {
         booted = conductor.boot() => booted,
         () = signals.next() => Err("stopped while starting".into()),
