@@ -25,19 +25,11 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    /// # Errors
-    /// The address cannot be listened on.
-    pub(crate) fn start(plan: Arc<Plan>, board: Arc<Board>) -> Result<Self, String> {
-        let listener =
-            listen(plan.listen).map_err(|e| format!("listen on {}: {e}", plan.listen))?;
-        let recovering = Recovering {
-            cluster: plan.cluster,
-            node: plan.node.clone(),
-        };
-        Ok(Self {
-            door: tokio::spawn(recovering.answer(listener)),
+    pub(crate) fn start(plan: Arc<Plan>, board: Arc<Board>) -> Self {
+        Self {
+            door: tokio::spawn(answer(Arc::clone(&plan))),
             progress: tokio::spawn(tell(plan, board)),
-        })
+        }
     }
 
     /// The cores listen themselves. Once this returns, `/ready` is not touched any more.
