@@ -11,6 +11,8 @@ use corelog_base::{NodeId, Random, entropy};
 use corelog_cluster::ClusterId;
 use serde::{Deserialize, Serialize};
 
+use crate::sealed::{seal, unseal};
+
 const VERSION: u32 = 1;
 /// The id of a node that is told none.
 const NODE_ID_DEFAULT: NodeId = NodeId(1);
@@ -97,7 +99,7 @@ fn random() -> [u8; 16] {
 }
 
 fn parse(bytes: &[u8]) -> Result<Identity, String> {
-    let stored: Stored = serde_json::from_slice(bytes).map_err(|e| format!("is damaged ({e})"))?;
+    let stored: Stored = unseal(bytes).map_err(|e| format!("is damaged ({e})"))?;
     if stored.version != VERSION {
         return Err(format!(
             "has version {}, and this program reads {VERSION}",
@@ -119,7 +121,7 @@ fn write(dir: &Path, identity: &Identity) -> io::Result<()> {
     };
     let new = dir.join("node.json.new");
     let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec(&stored)?)?;
+    file.write_all(&seal(&stored)?)?;
     file.sync_all()?;
     fs::rename(&new, dir.join("node.json"))?;
     File::open(dir)?.sync_all()

@@ -10,6 +10,7 @@ mod identity;
 mod metrics;
 mod placement;
 mod recovery;
+mod sealed;
 mod serve;
 mod settings;
 mod watchdog;

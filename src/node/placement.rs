@@ -1,7 +1,7 @@
 //! Which journal belongs to which core: the one fact that decides where a record is looked for.
 //!
 //! A file `placement` in the data directory, JSON: `{"version":1,"epoch":E,"journals":["<16 hex
-//! digits>", …]}`, one journal a core. It is replaced whole (temporary file, flush, rename, flush
+//! digits>", …],"crc32c":"<8 hex digits>"}`, one journal a core. It is replaced whole (temporary file, flush, rename, flush
 //! of the folder) after every core has taken over what moves to it and before the old journals go,
 //! so a kill at any moment leaves one of the two placements, whole, with its journals.
 
@@ -11,6 +11,8 @@ use std::path::Path;
 
 use corelog_log::JournalId;
 use serde::{Deserialize, Serialize};
+
+use crate::sealed::{seal, unseal};
 
 const NAME: &str = "placement";
 const VERSION: u32 = 1;
@@ -42,7 +44,7 @@ impl Placement {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stored: Stored = serde_json::from_slice(&bytes)?;
+        let stored: Stored = unseal(&bytes)?;
         if stored.version != VERSION {
             let why = format!("placement has version {}, not {VERSION}", stored.version);
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -70,7 +72,7 @@ impl Placement {
         };
         let new = dir.join(format!("{NAME}.new"));
         let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&stored)?)?;
+        file.write_all(&seal(&stored)?)?;
         file.sync_all()?;
         fs::rename(&new, dir.join(NAME))?;
         File::open(dir)?.sync_all()
