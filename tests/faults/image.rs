@@ -56,7 +56,10 @@ pub(crate) struct Served {
 const UNNAMED_MAX: u32 = 20;
 
 /// As many records as make segments be sealed and journal files be used again.
-const RECORDS: u32 = 9_000;
+pub(crate) const RECORDS_MANY: u32 = 9_000;
+
+/// As many as stay in the journal: nothing of them is in a segment yet.
+pub(crate) const RECORDS_FEW: u32 = 600;
 
 /// A broker with small files, so that an image has every kind of them.
 ///
@@ -77,7 +80,7 @@ impl Image {
     ///
     /// # Errors
     /// What keeps it from being made.
-    pub(crate) async fn make(run: &mut Run) -> Result<Self, String> {
+    pub(crate) async fn make(run: &mut Run, records: u32) -> Result<Self, String> {
         let setup = small_files(run)?;
         let bench = run.bench(&setup, 2)?;
         let (broker, _) = setup.serve().await?;
@@ -85,7 +88,7 @@ impl Image {
         let segment = [("segment.bytes", "1048576")];
         bench.create_topic(&segment).await.map_err(failed)?;
         for style in &STYLES[1..4] {
-            let written = bench.write(*style, RECORDS / 3, run.random.next_u64());
+            let written = bench.write(*style, records / 3, run.random.next_u64());
             written.await.map_err(failed)?;
         }
         bench.read_whole().await.map_err(failed)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corelog_base::{Offset, PartitionIndex, Random};
 use corelog_client::{
@@ -47,6 +47,9 @@ pub const STYLES: [Style; 5] = [
     Style::Once(Acks::All),
     Style::Once(Acks::Leader),
 ];
+
+/// How long a client is refused before that counts.
+const CONNECT_FOR: Duration = Duration::from_secs(5);
 
 /// Records that a producer has under way.
 const OUTSTANDING_MAX: usize = 64;
@@ -110,7 +113,17 @@ impl Bench {
             backoff_max: Duration::from_millis(100),
             ..Options::default()
         };
-        Client::connect(&[&self.address], options).await
+        // When a broker has recovered, the listener that said so goes, and with it connections that
+        // nobody has taken yet.
+        let since = Instant::now();
+        loop {
+            match Client::connect(&[&self.address], options.clone()).await {
+                Err(error) if error.is_retriable() && since.elapsed() < CONNECT_FOR => {
+                    pause(Duration::from_millis(10)).await;
+                }
+                connected => return connected,
+            }
+        }
     }
 
     /// Creates the topic and waits for its leaders.

@@ -10,7 +10,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::image::{Image, copy};
+use crate::image::{Image, RECORDS_MANY, copy};
 use crate::judge::{Verdict, judge};
 use crate::{Run, Style};
 
@@ -22,17 +22,22 @@ struct Site {
     path: PathBuf,
     kind: &'static str,
     block: u64,
+    /// The byte of the block to change; any if none.
+    byte: Option<u64>,
 }
 
 /// # Errors
 /// What keeps the scenario from being run.
 pub async fn bit_flip(run: &mut Run) -> Result<(), String> {
-    let image = Image::make(run).await?;
+    let image = Image::make(run, RECORDS_MANY).await?;
     let sites = sites(&image, run.plan.rounds)?;
     let mut tally = Tally::default();
     run.plan.rounds = count(&sites);
     for site in sites {
-        let bit = run.random.below(SECTOR * 8);
+        let bit = match site.byte {
+            Some(byte) => byte * 8 + run.random.below(8),
+            None => run.random.below(SECTOR * 8),
+        };
         let data = image.restore()?;
         let bit = flip(&data.join(&site.path), site.block, bit)?;
         let what = format!("{} block {} bit {bit}", site.path.display(), site.block);
@@ -84,7 +89,7 @@ pub async fn sectors(run: &mut Run) -> Result<(), String> {
 
 /// An image, and the files of an earlier time of the same node.
 async fn two_images(run: &mut Run) -> Result<(Image, PathBuf), String> {
-    let image = Image::make(run).await?;
+    let image = Image::make(run, RECORDS_MANY).await?;
     let earlier = run.plan.dir.join("earlier");
     copy(&image.pristine, &earlier)?;
     image.restore()?;
@@ -144,10 +149,17 @@ fn sites(image: &Image, most: u64) -> Result<Vec<Site>, String> {
     let mut kinds: BTreeMap<&'static str, Vec<Site>> = BTreeMap::new();
     for (path, bytes) in image.files()? {
         let kind = kind(&path);
-        for block in 0..bytes.div_ceil(SECTOR) {
-            let path = path.clone();
-            let site = Site { path, kind, block };
-            kinds.entry(kind).or_default().push(site);
+        let found = kinds.entry(kind).or_default();
+        let site = |block, byte| Site {
+            path: path.clone(),
+            kind,
+            block,
+            byte,
+        };
+        // A text of a few bytes has no checksum: each byte is tried.
+        match bytes < SECTOR {
+            true => found.extend((0..bytes).map(|byte| site(0, Some(byte)))),
+            false => found.extend((0..bytes.div_ceil(SECTOR)).map(|block| site(block, None))),
         }
     }
     let mut left = usize::try_from(most).unwrap_or(usize::MAX);

@@ -8,18 +8,16 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use crate::frames::{Frame, frames};
-use crate::image::Image;
+use crate::image::{Image, RECORDS_FEW};
 use crate::judge::{Verdict, judge};
 use crate::{Name, Run};
 
 const HEADER_BYTES: usize = 128;
-/// Frames at the end that are certainly not settled yet.
-const NEWEST: usize = 8;
 
 /// # Errors
 /// What keeps the scenario from being run.
 pub async fn hole(run: &mut Run) -> Result<(), String> {
-    let image = Image::make(run).await?;
+    let image = Image::make(run, RECORDS_FEW).await?;
     let mut sites: Vec<Frame> = frames(&image.pristine)?;
     sites.retain(|frame| frame.records > 0);
     // Nothing after the last one says that it was flushed.
@@ -27,16 +25,10 @@ pub async fn hole(run: &mut Run) -> Result<(), String> {
     let mut verdicts: BTreeMap<(&'static str, Verdict), u64> = BTreeMap::new();
     while run.outcome.rounds < run.plan.rounds {
         let round = run.outcome.rounds;
-        // What is early may have been settled and released since; the newest are live.
-        let from = sites.len().saturating_sub(match round.is_multiple_of(2) {
-            true => NEWEST,
-            false => sites.len(),
-        });
-        let span = u64::try_from(sites.len() - from).unwrap_or(1);
-        let pick = from + usize::try_from(run.random.below(span)).unwrap_or(0);
-        let frame = &sites[pick];
+        let pick = run.random.below(u64::try_from(sites.len()).unwrap_or(1));
+        let frame = &sites[usize::try_from(pick).unwrap_or(0)];
         let rows = frame.directory..frame.content_bytes;
-        let (part, range) = match round / 2 % 4 {
+        let (part, range) = match round % 4 {
             0 => ("entries", HEADER_BYTES..frame.directory),
             1 => ("header", 0..HEADER_BYTES),
             2 => ("directory", rows),
