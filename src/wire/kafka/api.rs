@@ -63,7 +63,7 @@ macro_rules! with_apis {
 pub(crate) use with_apis;
 
 /// The first flexible version of an API that has none.
-const NEVER: i16 = i16::MAX;
+pub(crate) const NEVER: i16 = i16::MAX;
 
 macro_rules! define {
     ($($name:ident = $number:literal, $min:literal..=$max:literal, flexible $flexible:expr,

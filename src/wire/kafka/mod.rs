@@ -1,6 +1,6 @@
 //! Kafka's protocol: headers, messages of every version that we serve or call, error codes.
 //!
-//! A message is one table ([`messages`]); [`ApiKey`] lists the APIs with their versions. A table
+//! A message is one table (`messages/`); [`ApiKey`] lists the APIs with their versions. A table
 //! makes a plain struct that is used in both directions:
 //!
 //! ```
@@ -47,6 +47,7 @@ mod decoder;
 mod encoder;
 mod error_code;
 mod header;
+pub mod internal;
 mod messages;
 mod records;
 mod table;
