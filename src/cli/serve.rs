@@ -14,7 +14,7 @@ const EXIT_REFUSED: u8 = 2;
 #[derive(Args)]
 #[command(after_help = keys())]
 pub(crate) struct Serve {
-    /// Settings in TOML: the keys below, and Kafka's broker configurations in the section [broker].
+    /// Settings in TOML: the keys below, and Kafka's broker configurations in the section broker.
     #[arg(long, value_name = "FILE", env = "CORELOG_CONFIG")]
     config: Option<PathBuf>,
     /// Data directory.
