@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corelog_faults::{Anomalies, Name, Outcome, Plan, Run, STYLES, pause, remove, scenarios};
+use corelog_faults::{Name, Outcome, Plan, Run, STYLES, pause, remove, scenarios};
 
 fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("BINARY") {
