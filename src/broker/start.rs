@@ -22,6 +22,10 @@ use crate::shard::{Identity, METADATA_CORE, Shard};
 const TICK: Duration = Duration::from_millis(50);
 /// How often retention, expiry and the like are looked after.
 const UPKEEP: Duration = Duration::from_secs(1);
+const METADATA_LOST: &str = "the metadata is lost: nothing of it is left in the journals or in \
+    segments; restore the data directory from a copy, or take what is sound out of it with \
+    `corelog log salvage`";
+
 /// How much of the metadata's log is read at a time when it is replayed.
 const REPLAY_BYTES_MAX: u32 = 4 << 20;
 
@@ -47,12 +51,14 @@ pub struct Setup {
     pub share: Share,
     pub mesh: Lanes,
     pub peers: Box<dyn Peers>,
-    /// The replicas of the metadata group, in a new cluster.
     /// This node's own configuration: a layer of every topic's settings.
     pub local: Arc<Local>,
+    /// The replicas of the metadata group, in a new cluster.
     pub metadata_voters: Vec<corelog_base::Replica>,
     /// `Scan::is_incomplete`: groups may be missing from the shares.
     pub scan_incomplete: bool,
+    /// This node has served before: there is metadata, and a start without it must stop.
+    pub metadata_expected: bool,
 }
 
 /// A core whose log is open and that does not serve yet.
@@ -60,6 +66,7 @@ pub struct Opened<R: Runtime> {
     inner: Rc<Inner<R>>,
     mesh: MeshEnd<Message>,
     restored: Vec<RestoredGroup>,
+    metadata_expected: bool,
 }
 
 impl<R: Runtime> Broker<R> {
@@ -102,6 +109,7 @@ impl<R: Runtime> Broker<R> {
             inner,
             mesh: setup.mesh.0,
             restored,
+            metadata_expected: setup.metadata_expected,
         })
     }
 }
@@ -111,15 +119,20 @@ impl<R: Runtime> Opened<R> {
     /// tells the others; [`Broker::ready`] says when all is up.
     ///
     /// # Errors
-    /// Damaged metadata, on core 0: the boot must stop.
+    /// Damaged or lost metadata, on core 0: the boot must stop.
     pub async fn start(self) -> Result<Broker<R>, String> {
         let Opened {
             inner,
             mesh,
             restored,
+            metadata_expected,
         } = self;
         let replay = if inner.rt.core() == METADATA_CORE {
             let found = restored.iter().find(|g| g.group == GroupId::METADATA);
+            if found.is_none() && metadata_expected {
+                // Taken for a new cluster, every topic of the old one would be gone.
+                return Err(METADATA_LOST.into());
+            }
             Some(replay(&inner, found).await?)
         } else {
             None

@@ -130,6 +130,19 @@ impl Verify {
             message,
             hint: None,
         })?;
+        let flaws = corelog_node::inspect(&self.dir).map_err(|e| Failure {
+            code: EXIT_REFUSED,
+            message: format!("list {}: {e}", self.dir.display()),
+            hint: None,
+        })?;
+        let own = flaws.into_iter().map(|flaw| Finding {
+            path: flaw.path,
+            bytes: 0..0,
+            group: None,
+            offsets: None,
+            what: flaw.what,
+        });
+        let findings: Vec<Finding> = own.chain(findings).collect();
         match self.format {
             Format::Json => {
                 let values: Vec<_> = findings.iter().map(finding_json).collect();

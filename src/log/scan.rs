@@ -48,6 +48,8 @@ pub struct Scan {
     /// Folders of groups that were deleted.
     dead: Vec<(TopicId, PartitionIndex)>,
     incomplete: bool,
+    /// Groups of which frames tell, and whose record is in none of them.
+    without_record: Vec<GroupId>,
 }
 
 /// Reads the journals that the committed placement names (none at the first start) and the newest
@@ -94,6 +96,7 @@ fn combine(journals: Vec<FoundJournal>, segments: Vec<FoundSegments>) -> Scan {
         journals: BTreeMap::new(),
         dead: Vec::new(),
         incomplete: false,
+        without_record: Vec::new(),
     };
     let mut by_group = BTreeMap::new();
     let mut by_folder = BTreeMap::new();
@@ -149,6 +152,8 @@ fn combine(journals: Vec<FoundJournal>, segments: Vec<FoundSegments>) -> Scan {
             }
             let (sequence, record) = (*sequence, record.clone());
             scan.add(id, journal, finished, sequence, record, found);
+        } else {
+            scan.without_record.push(id);
         }
     }
     for found in by_folder.into_values() {
@@ -294,6 +299,11 @@ impl Scan {
     /// not here may have been lost with it. Create those with `Log::create_damaged_group`.
     pub fn is_incomplete(&self) -> bool {
         self.incomplete
+    }
+
+    /// Groups whose record is lost with a damaged frame: where they belong, nobody knows.
+    pub fn without_record(&self) -> &[GroupId] {
+        &self.without_record
     }
 
     /// Hands out one share a core. `journals[core]` is that core's journal: the same list as

@@ -53,6 +53,15 @@ pub async fn verify<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<Finding>, Erro
             });
         }
     }
+    for group in restored.without_record() {
+        findings.push(Finding {
+            path: dir.join("journal"),
+            bytes: 0..0,
+            group: Some(*group),
+            offsets: None,
+            what: "the record of a group is lost, and with it what was not in segments yet".into(),
+        });
+    }
     for folder in folders(rt, dir).await? {
         check_folder(rt, &folder, &mut findings).await?;
     }

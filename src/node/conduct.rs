@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use corelog_base::CoreId;
-use corelog_log::Scan;
+use corelog_base::{CoreId, GroupId};
+use corelog_log::{JournalId, Scan};
 use corelog_rt::{CorePlan, Cores, Heartbeats};
 
-use crate::cores::{Figures, Order, Plan, Report, Seat};
-use crate::placement::Placement;
+use crate::cores::{Figures, Order, Plan, Report, Scanned, Seat};
+use crate::placement::{Placement, journals};
 
 /// Parcels that wait in one lane of the mesh; each is all that had gathered meanwhile.
 const LANE_PARCELS_MAX: usize = 64;
@@ -96,24 +96,35 @@ impl Conductor {
         let dir = self.plan.dir.clone();
         let before = load(&dir)?;
         let placement = Placement::for_cores(before.as_ref(), self.plan.node.cores);
-        let journals = before
-            .as_ref()
-            .map_or_else(Vec::new, |p| p.journals.clone());
-        let scan = self.scan(journals).await?;
-        self.open(scan, &placement).await?;
-        if before.as_ref() != Some(&placement) {
+        let scan = match &before {
+            Some(before) => self.scan(before.journals.clone()).await?,
+            None => self.scan_first(&dir).await?,
+        };
+        self.open(scan, &placement, before.is_some()).await?;
+        let commit = || {
             let committed = placement.commit(&dir);
-            committed.map_err(|e| format!("write {}: {e}", dir.join("placement").display()))?;
+            committed.map_err(|e| format!("write {}: {e}", dir.join("placement").display()))
+        };
+        if before.as_ref().is_some_and(|before| *before != placement) {
+            commit()?;
         }
-        self.order(
-            0,
-            Order::Retire {
-                keep: placement.journals,
-            },
-        )?;
-        self.gather(1).await?;
+        if before.is_some() {
+            self.retire(&placement).await?;
+        }
         self.all(|| Order::Start).await?;
+        if before.is_none() {
+            // Only now is the metadata on disk: where there is a placement, there is metadata.
+            commit()?;
+            self.retire(&placement).await?;
+        }
         self.all(|| Order::Serve).await
+    }
+
+    /// Removes the journals that the placement does not name.
+    async fn retire(&mut self, placement: &Placement) -> Result<(), String> {
+        let keep = placement.journals.clone();
+        self.order(0, Order::Retire { keep })?;
+        self.gather(1).await
     }
 
     /// The same order to every core, and all their answers.
@@ -129,7 +140,7 @@ impl Conductor {
         Arc::clone(&self.plan)
     }
 
-    async fn scan(&mut self, journals: Vec<corelog_log::JournalId>) -> Result<Scan, String> {
+    async fn scan(&mut self, journals: Vec<JournalId>) -> Result<Scan, String> {
         self.order(0, Order::Scan { journals })?;
         match self.next().await? {
             Report::Scanned(scan) => Ok(*scan),
@@ -137,9 +148,33 @@ impl Conductor {
         }
     }
 
-    async fn open(&mut self, scan: Scan, placement: &Placement) -> Result<(), String> {
+    /// Without a placement there may be journals of a first start that was killed, and no more.
+    async fn scan_first(&mut self, dir: &Path) -> Result<Scan, String> {
+        let left = journals(dir).map_err(|e| format!("list {}/journal: {e}", dir.display()))?;
+        if !left.is_empty() {
+            let found = self.scan(left).await?;
+            if found.groups().iter().any(|g| g.group != GroupId::METADATA) {
+                return Err(format!(
+                    "{}/placement is gone, and the journals hold partitions: restore it from a \
+                     copy of the data directory",
+                    dir.display()
+                ));
+            }
+        }
+        self.scan(Vec::new()).await
+    }
+
+    async fn open(
+        &mut self,
+        scan: Scan,
+        placement: &Placement,
+        is_known: bool,
+    ) -> Result<(), String> {
         let cores = self.plan.node.cores;
-        let incomplete = scan.is_incomplete();
+        let scanned = Scanned {
+            incomplete: scan.is_incomplete(),
+            is_known,
+        };
         let shares = scan.share_out(&placement.journals, placement.epoch, |group| {
             corelog_cluster::core_of(group.group, cores)
         });
@@ -149,7 +184,7 @@ impl Conductor {
                 core,
                 Order::Open {
                     share,
-                    incomplete,
+                    scanned,
                     lanes,
                 },
             )?;

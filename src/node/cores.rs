@@ -32,6 +32,15 @@ pub(crate) struct Plan {
     pub(crate) recovered_bytes: AtomicU64,
 }
 
+/// What a start has found of the ones before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanned {
+    /// `Scan::is_incomplete`.
+    pub(crate) incomplete: bool,
+    /// There is a placement, so this node has served.
+    pub(crate) is_known: bool,
+}
+
 /// From the conductor to a core.
 pub(crate) enum Order {
     Scan {
@@ -39,7 +48,7 @@ pub(crate) enum Order {
     },
     Open {
         share: Share,
-        incomplete: bool,
+        scanned: Scanned,
         lanes: Lanes,
     },
     Retire {
@@ -128,12 +137,12 @@ async fn obey<R: Runtime>(
         (
             Order::Open {
                 share,
-                incomplete,
+                scanned,
                 lanes,
             },
             _,
         ) => {
-            let setup = setup(plan, share, incomplete, lanes);
+            let setup = setup(plan, share, scanned, lanes);
             let opened = Broker::open(rt.clone(), setup).await;
             let opened = opened.map_err(|e| format!("open the log: {e}"))?;
             Ok((Stage::Opened(opened), Report::Opened))
@@ -160,7 +169,7 @@ async fn obey<R: Runtime>(
     }
 }
 
-fn setup(plan: &Plan, share: Share, incomplete: bool, lanes: Lanes) -> Setup {
+fn setup(plan: &Plan, share: Share, scanned: Scanned, lanes: Lanes) -> Setup {
     // A cluster of one: the first replica of the metadata is this node's.
     let me = Replica {
         node: plan.node.id,
@@ -176,7 +185,8 @@ fn setup(plan: &Plan, share: Share, incomplete: bool, lanes: Lanes) -> Setup {
         peers: Box::new(NoPeers),
         local: Arc::clone(&plan.local),
         metadata_voters: vec![me],
-        scan_incomplete: incomplete,
+        scan_incomplete: scanned.incomplete,
+        metadata_expected: scanned.is_known,
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sealed::{seal, unseal};
 
+const NAME: &str = "node.json";
 const VERSION: u32 = 1;
 /// The id of a node that is told none.
 const NODE_ID_DEFAULT: NodeId = NodeId(1);
@@ -62,7 +63,7 @@ pub(crate) fn lock(dir: &Path) -> Result<Lock, String> {
 /// # Errors
 /// A file that is not what this writes; a `wanted` id that differs from the one that is kept.
 pub(crate) fn identity(dir: &Path, wanted: Option<NodeId>) -> Result<Identity, String> {
-    let path = dir.join("node.json");
+    let path = dir.join(NAME);
     let shown = path.display();
     match fs::read(&path) {
         Ok(bytes) => {
@@ -79,6 +80,13 @@ pub(crate) fn identity(dir: &Path, wanted: Option<NodeId>) -> Result<Identity, S
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if is_placed(dir) {
+                return Err(format!(
+                    "{shown} is gone, and {} is not empty: restore it from a copy of the data \
+                     directory",
+                    dir.display()
+                ));
+            }
             let made = Identity {
                 node: wanted.unwrap_or(NODE_ID_DEFAULT),
                 cluster: ClusterId::from_random(random()),
@@ -88,6 +96,22 @@ pub(crate) fn identity(dir: &Path, wanted: Option<NodeId>) -> Result<Identity, S
         }
         Err(error) => Err(format!("read {shown}: {error}")),
     }
+}
+
+/// What is wrong with the file of a node that has served, if anything.
+pub(crate) fn flaw(dir: &Path) -> Option<String> {
+    match fs::read(dir.join(NAME)) {
+        Ok(bytes) => parse(&bytes).err(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            is_placed(dir).then(|| "is gone".to_owned())
+        }
+        Err(error) => Some(format!("cannot be read ({error})")),
+    }
+}
+
+/// Whether a node has served from here: the placement is written last.
+fn is_placed(dir: &Path) -> bool {
+    dir.join(crate::placement::NAME).exists()
 }
 
 fn random() -> [u8; 16] {

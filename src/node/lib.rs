@@ -7,6 +7,7 @@ mod checks;
 mod conduct;
 mod cores;
 mod identity;
+mod inspect;
 mod metrics;
 mod placement;
 mod recovery;
@@ -17,5 +18,6 @@ mod watchdog;
 
 pub use conduct::RuntimeChoice;
 pub use cores::Figures;
+pub use inspect::{Flaw, inspect};
 pub use serve::serve;
 pub use settings::{CoreChoice, KEYS, Key, Settings};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sealed::{seal, unseal};
 
-const NAME: &str = "placement";
+pub(crate) const NAME: &str = "placement";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +90,21 @@ impl Placement {
             },
         }
     }
+}
+
+/// The journals that are there, whatever the placement says.
+pub(crate) fn journals(dir: &Path) -> io::Result<Vec<JournalId>> {
+    let entries = match fs::read_dir(dir.join("journal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let id = name.to_str().and_then(|n| u64::from_str_radix(n, 16).ok());
+        found.extend(id.map(JournalId));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

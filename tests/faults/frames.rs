@@ -27,6 +27,8 @@ pub(crate) struct Frame {
     pub(crate) content_bytes: usize,
     /// In its batches.
     pub(crate) records: usize,
+    /// It holds the metadata's group record, or entries of the metadata.
+    pub(crate) has_metadata: bool,
 }
 
 /// Every frame of every journal, in the order of their sequences.
@@ -74,5 +76,15 @@ fn frame(path: &Path, position: usize, bytes: &[u8]) -> Option<Frame> {
         directory: u32_at(80)?,
         content_bytes: u32_at(80)? + DIRECTORY + ROW * u32_at(84)?,
         records,
+        has_metadata: has_metadata(bytes, u32_at(80)?, u32_at(84)?),
     })
+}
+
+/// Whether the directory has a row of group 0.
+fn has_metadata(bytes: &[u8], directory: usize, rows: usize) -> bool {
+    let mut rows = (0..rows).filter_map(|row| {
+        let at = directory + DIRECTORY + row * ROW;
+        bytes.get(at..at + 8)
+    });
+    rows.any(|group| group == [0; 8])
 }

@@ -145,6 +145,7 @@ impl Boot {
             }],
             local: Arc::clone(&self.local),
             scan_incomplete: false,
+            metadata_expected: false,
         };
         let opened = Broker::open(rt.clone(), setup).await.unwrap();
         let broker = opened.start().await.unwrap();

@@ -94,9 +94,9 @@ async fn a_torn_tail_takes_only_what_is_torn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_in_a_journal_is_named_refused_and_read_around() {
-    let mut run = run("hole", 12);
+    let mut run = run("hole", 15);
     scenarios::hole(&mut run).await.unwrap();
-    assert_eq!(finish(run).rounds, 12);
+    assert_eq!(finish(run).rounds, 15);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -179,6 +179,7 @@ impl Node {
             local: Arc::new(Local::default()),
             metadata_voters: voters.collect(),
             scan_incomplete: incomplete,
+            metadata_expected: false,
         }
     }
 
