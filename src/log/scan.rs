@@ -109,38 +109,7 @@ fn combine(journals: Vec<FoundJournal>, segments: Vec<FoundSegments>) -> Scan {
         .map(|map| (map.group, map.settled))
         .collect();
     for journal in journals {
-        let mut replay = Replay::default();
-        for sequence in &journal.verdict.damaged {
-            if !journal.contents.contains_key(sequence) {
-                replay.lost(*sequence);
-            }
-        }
-        if journal.verdict.damaged_more {
-            replay.lost(journal.verdict.last);
-        }
-        for (sequence, content) in journal.contents {
-            replay.apply(sequence, content);
-        }
-        scan.incomplete |= replay.is_incomplete();
-        let ids: Vec<GroupId> = replay.groups.keys().copied().collect();
-        for id in ids {
-            let known = settled.get(&id).copied();
-            let from = known
-                .or_else(|| replay.settled_by_record(id))
-                .unwrap_or_default();
-            if let Some(finished) = replay.finish(id, from) {
-                choose(&mut by_group, id, journal.id, finished);
-            }
-        }
-        scan.journals.insert(
-            journal.id,
-            KeptJournal {
-                files: journal.files,
-                live_from: journal.verdict.live_from.max(1),
-                last: journal.verdict.last,
-                highest: journal.verdict.highest,
-            },
-        );
+        scan.take_journal(journal, &settled, &mut by_group);
     }
     for (id, (journal, finished)) in by_group {
         if let Some((sequence, record)) = &finished.record {
@@ -178,6 +147,47 @@ fn choose(
 }
 
 impl Scan {
+    /// Replays one journal, and offers what it has of each group.
+    fn take_journal(
+        &mut self,
+        journal: FoundJournal,
+        settled: &BTreeMap<GroupId, Position>,
+        all: &mut BTreeMap<GroupId, (JournalId, Finished)>,
+    ) {
+        let mut replay = Replay::default();
+        for sequence in &journal.verdict.damaged {
+            if !journal.contents.contains_key(sequence) {
+                replay.lost(*sequence);
+            }
+        }
+        if journal.verdict.damaged_more {
+            replay.lost(journal.verdict.last);
+        }
+        for (sequence, content) in journal.contents {
+            replay.apply(sequence, content);
+        }
+        self.incomplete |= replay.is_incomplete();
+        let ids: Vec<GroupId> = replay.groups.keys().copied().collect();
+        for id in ids {
+            let known = settled.get(&id).copied();
+            let from = known
+                .or_else(|| replay.settled_by_record(id))
+                .unwrap_or_default();
+            if let Some(finished) = replay.finish(id, from) {
+                choose(all, id, journal.id, finished);
+            }
+        }
+        self.journals.insert(
+            journal.id,
+            KeptJournal {
+                files: journal.files,
+                live_from: journal.verdict.live_from.max(1),
+                last: journal.verdict.last,
+                highest: journal.verdict.highest,
+            },
+        );
+    }
+
     fn add(
         &mut self,
         id: GroupId,
