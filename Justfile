@@ -55,6 +55,12 @@ glommio-matrix: _release
 faults *ARGUMENTS: _release
     BINARY={{release}} cargo run -p corelog-faults -- {{ARGUMENTS}}
 
+# The fault harness itself: bugs that were put into a build on purpose must be found
+faults-planted:
+    cargo build --features corelog-log/planted
+    cp target/debug/corelog target/debug/corelog-planted
+    BINARY=target/debug/corelog-planted cargo run -p corelog-faults -- planted
+
 # A topic of 1 GiB by Java and one by librdkafka, read by each other
 compat-big RUNTIME="ring": _release
     BINARY={{release}} tests/compat/run --only big_topics_cross --big 1073741824 \

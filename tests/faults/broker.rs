@@ -140,6 +140,14 @@ impl Broker {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// Waits until the process is gone, however it ends.
+    ///
+    /// # Panics
+    /// If the kernel does not know it.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("a child can be waited for");
+    }
+
     /// Sends a signal by its name, such as `STOP`.
     ///
     /// # Panics

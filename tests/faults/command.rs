@@ -37,7 +37,11 @@ enum Name {
     Sectors,
     DiskFull,
     IoError,
+    Power,
+    SlowDisk,
     Clock,
+    /// The harness itself, with a build of `--features corelog-log/planted`.
+    Planted,
 }
 
 impl Name {
@@ -58,7 +62,10 @@ impl Name {
             Self::Sectors => scenarios::sectors(run).await,
             Self::DiskFull => scenarios::disk_full(run).await,
             Self::IoError => scenarios::io_error(run).await,
+            Self::Power => scenarios::power(run).await,
+            Self::SlowDisk => scenarios::slow_disk(run).await,
             Self::Clock => scenarios::clock(run).await,
+            Self::Planted => scenarios::planted(run).await,
         }
     }
 }
@@ -74,6 +81,7 @@ async fn run(arguments: Arguments) -> Result<Outcome, String> {
         rounds: arguments.rounds,
         seed: arguments.seed,
         progress: true,
+        environment: Vec::new(),
     };
     let mut run = Run::new(&name, plan)?;
     arguments.name.run(&mut run).await?;

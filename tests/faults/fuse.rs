@@ -1,4 +1,4 @@
-//! A disk whose requests fail when told to: one file, served over `/dev/fuse`, that a loop device
+//! A disk whose requests fail, take long or are forgotten when told to: one file, served over `/dev/fuse`, that a loop device
 //! makes a disk of. So errors come from below the file system, as those of a real disk do, whatever
 //! way the broker asks for its I/O: system calls and io_uring alike.
 //!
@@ -8,9 +8,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use corelog_base::Random;
 
 /// Which request of the disk fails.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,12 +42,114 @@ pub(crate) struct Faults {
     /// Fails after this many more requests of its kind; then it is over.
     armed: Option<(Target, u64)>,
     failed: u64,
+    /// How long each write and flush takes.
+    delay: Duration,
+    /// Writes that no flush has followed yet, in their order.
+    unflushed: Vec<Unflushed>,
+    /// Nothing is answered while there are so many.
+    hold_at: Option<usize>,
+    is_held: bool,
+}
+
+/// A write that a power loss may take back, wholly or by sectors.
+#[derive(Clone, Debug)]
+struct Unflushed {
+    at: u64,
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+/// What of the unflushed writes is on the disk after a power loss.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Survivors {
+    /// The first of them, and nothing after.
+    Prefix,
+    /// Any of them, in any order.
+    Any,
+    /// Any of their sectors of 512 bytes.
+    Sectors,
+}
+
+pub(crate) const SURVIVORS: [Survivors; 3] =
+    [Survivors::Prefix, Survivors::Any, Survivors::Sectors];
+
+/// While it lives, the disk answers nothing.
+pub(crate) struct Frozen<'a> {
+    /// None only while it is dropped.
+    state: Option<MutexGuard<'a, Faults>>,
+    disk: &'a Disk,
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if let Some(mut state) = self.state.take() {
+            state.hold_at = None;
+            state.is_held = false;
+        }
+        self.disk.faults.changed.notify_all();
+    }
+}
+
+impl Frozen<'_> {
+    /// Writes to `to` what the disk would hold if power failed now. Gives how many writes were
+    /// unflushed.
+    ///
+    /// # Errors
+    /// If the image cannot be copied.
+    pub(crate) fn lose_power(
+        &self,
+        to: &Path,
+        survivors: Survivors,
+        random: &mut Random,
+    ) -> Result<usize, String> {
+        let failed = |e: io::Error| format!("cut {}: {e}", to.display());
+        std::fs::copy(&self.disk.image, to).map_err(failed)?;
+        let file = OpenOptions::new().write(true).open(to).map_err(failed)?;
+        let lost = self.state.as_ref().map_or(&[][..], |s| &s.unflushed);
+        for write in lost.iter().rev() {
+            file.write_all_at(&write.before, write.at).map_err(failed)?;
+        }
+        for (at, bytes) in surviving(lost, survivors, random) {
+            file.write_all_at(bytes, at).map_err(failed)?;
+        }
+        Ok(lost.len())
+    }
+}
+
+const SECTOR: usize = 512;
+
+/// What is written after all, in which order.
+fn surviving<'a>(
+    lost: &'a [Unflushed],
+    survivors: Survivors,
+    random: &mut Random,
+) -> Vec<(u64, &'a [u8])> {
+    let bound = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let whole = lost.iter().map(|write| (write.at, write.after.as_slice()));
+    if survivors == Survivors::Prefix {
+        let count = random.below(bound(lost.len()) + 1);
+        return whole.take(usize::try_from(count).unwrap_or(0)).collect();
+    }
+    let mut parts: Vec<(u64, &[u8])> = match survivors {
+        Survivors::Sectors => whole
+            .flat_map(|(at, bytes)| (at..).step_by(SECTOR).zip(bytes.chunks(SECTOR)))
+            .collect(),
+        _ => whole.collect(),
+    };
+    let per_mille = random.below(1001);
+    parts.retain(|_| random.chance(per_mille));
+    for last in (1..parts.len()).rev() {
+        let other = usize::try_from(random.below(bound(last) + 1)).unwrap_or(0);
+        parts.swap(last, other);
+    }
+    parts
 }
 
 /// The served file. Unmounted when dropped.
 pub(crate) struct Disk {
-    dir: std::path::PathBuf,
-    faults: Arc<Mutex<Faults>>,
+    dir: PathBuf,
+    image: PathBuf,
+    faults: Arc<State>,
 }
 
 /// The name of the file in the mounted folder.
@@ -79,31 +184,54 @@ impl Disk {
             let error = String::from_utf8_lossy(&output.stderr);
             return Err(format!("mount a FUSE file system: {}", error.trim()));
         }
-        let faults: Arc<Mutex<Faults>> = Arc::default();
+        let faults: Arc<State> = Arc::default();
         let server = Server {
             device,
             file,
             faults: Arc::clone(&faults),
         };
         std::thread::spawn(move || server.run());
-        let dir = dir.to_owned();
-        Ok(Self { dir, faults })
+        Ok(Self {
+            dir: dir.to_owned(),
+            image: image.to_owned(),
+            faults,
+        })
     }
 
     /// The request of this kind after `skip` others fails with EIO.
     pub(crate) fn arm(&self, target: Target, skip: u64) {
-        lock(&self.faults).armed = Some((target, skip));
+        self.faults.lock().armed = Some((target, skip));
     }
 
     /// Nothing fails any more; gives how many requests did.
     pub(crate) fn heal(&self) -> u64 {
-        let mut faults = lock(&self.faults);
+        let mut faults = self.faults.lock();
         faults.armed = None;
         std::mem::take(&mut faults.failed)
     }
 
+    /// Answers nothing any more once `count` writes are unflushed, or after `patience`.
+    pub(crate) fn freeze(&self, count: usize, patience: Duration) -> Frozen<'_> {
+        let mut state = self.faults.lock();
+        state.hold_at = Some(count);
+        let waited = self
+            .faults
+            .changed
+            .wait_timeout_while(state, patience, |state| !state.is_held);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        Frozen {
+            state: Some(state),
+            disk: self,
+        }
+    }
+
+    /// Each write and each flush takes so long from now on.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.faults.lock().delay = delay;
+    }
+
     pub(crate) fn failed(&self) -> u64 {
-        lock(&self.faults).failed
+        self.faults.lock().failed
     }
 }
 
@@ -113,14 +241,24 @@ impl Drop for Disk {
     }
 }
 
-fn lock(faults: &Mutex<Faults>) -> MutexGuard<'_, Faults> {
-    faults.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the server and the scenario share.
+#[derive(Default)]
+struct State {
+    faults: Mutex<Faults>,
+    /// Held, or let go.
+    changed: Condvar,
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Server {
     device: File,
     file: File,
-    faults: Arc<Mutex<Faults>>,
+    faults: Arc<State>,
 }
 
 /// One request of the kernel.
@@ -238,21 +376,50 @@ impl Server {
             Some(b"CLGSGMAP") => Target::MapWrite,
             _ => Target::OtherWrite,
         })?;
-        let written = self.file.write_all_at(data, request.u64_at(8));
-        written.map_err(|_| EIO)?;
+        let at = request.u64_at(8);
+        let mut faults = self.faults.lock();
+        let mut before = vec![0; data.len()];
+        self.file.read_exact_at(&mut before, at).map_err(|_| EIO)?;
+        self.file.write_all_at(data, at).map_err(|_| EIO)?;
+        faults.unflushed.push(Unflushed {
+            at,
+            before,
+            after: data.to_vec(),
+        });
+        if faults
+            .hold_at
+            .is_some_and(|at| faults.unflushed.len() >= at)
+        {
+            faults.is_held = true;
+            self.faults.changed.notify_all();
+            let held = self
+                .faults
+                .changed
+                .wait_while(faults, |state| state.is_held);
+            drop(held.unwrap_or_else(PoisonError::into_inner));
+        }
         Ok([size, 0].map(u32::to_le_bytes).concat())
     }
 
     /// The image's own durability is of no interest: the machine stays up.
     fn sync(&self) -> Result<Vec<u8>, i32> {
         self.pass(Target::Flush)?;
+        let mut faults = self.faults.lock();
+        faults.unflushed.clear();
+        drop(faults);
         Ok(Vec::new())
     }
 
     /// # Errors
     /// EIO, if it is this request's turn to fail.
     fn pass(&self, target: Target) -> Result<(), i32> {
-        let mut faults = lock(&self.faults);
+        let mut faults = self.faults.lock();
+        let delay = faults.delay;
+        if !delay.is_zero() && target != Target::Read {
+            drop(faults);
+            std::thread::sleep(delay);
+            faults = self.faults.lock();
+        }
         match faults.armed {
             Some((armed, 0)) if armed == target => {
                 faults.armed = None;

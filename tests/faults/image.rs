@@ -226,6 +226,10 @@ impl Image {
                 }
             };
             if let Some(error) = error {
+                if matches!(error.kind, corelog_client::Kind::Record(_)) {
+                    // The client has found what the broker must not have served.
+                    served.records.insert((partition, at), None);
+                }
                 served.refused.insert((partition, at), error.to_string());
                 let named = findings.names(partition, at).map(|range| range.end);
                 unnamed += u32::from(named.is_none());

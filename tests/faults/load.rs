@@ -216,6 +216,19 @@ impl Bench {
         Ok(())
     }
 
+    /// Reads the first records of each partition, and writes nothing down.
+    ///
+    /// # Errors
+    /// What the broker says instead of serving.
+    pub async fn read_first(&self) -> Result<(), Error> {
+        let client = self.client(Duration::from_secs(20)).await?;
+        for partition in 0..self.partitions {
+            let mut consumer = self.consumer(&client, &[(partition, 0)]).await?;
+            consumer.poll().await?;
+        }
+        Ok(())
+    }
+
     async fn assign(
         &self,
         client: &Client,

@@ -126,3 +126,14 @@ fn run(command: &mut Command) -> Result<Output, String> {
     let error = String::from_utf8_lossy(&output.stderr);
     Err(format!("{name}: {}", error.trim()))
 }
+
+/// Whether the file system in an image needs no mending beyond its own journal.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_unmended(image: &Path) -> Result<(), String> {
+    let replayed = Command::new("e2fsck").args(["-p"]).arg(image).output();
+    replayed.map_err(|e| format!("e2fsck: {e}"))?;
+    let mut check = Command::new("e2fsck");
+    run(check.args(["-f", "-n"]).arg(image)).map(drop)
+}

@@ -22,6 +22,8 @@ pub struct Plan {
     pub seed: u64,
     /// Print progress.
     pub progress: bool,
+    /// Of every broker.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A run that goes on.
@@ -83,7 +85,7 @@ impl Run {
             port: self.plan.port,
             cores: 1,
             settings: Vec::new(),
-            environment: Vec::new(),
+            environment: self.plan.environment.clone(),
             log: self.plan.dir.join("broker.log"),
         })
     }

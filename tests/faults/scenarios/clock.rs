@@ -28,12 +28,12 @@ pub async fn clock(run: &mut Run) -> Result<(), String> {
     let mut setup = run.setup()?;
     let clock = run.plan.dir.join("clock");
     set(&clock, "+0")?;
-    setup.environment = vec![
+    setup.environment.extend([
         ("LD_PRELOAD".to_owned(), (*library).to_owned()),
         ("FAKETIME_TIMESTAMP_FILE".to_owned(), path_text(&clock)),
         ("FAKETIME_NO_CACHE".to_owned(), "1".to_owned()),
         ("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()),
-    ];
+    ]);
     setup.settings = vec![("log.journal_file_bytes", "1MiB".to_owned())];
     let bench = run.bench(&setup, 3)?;
     let mut stamped = run.bench(&setup, 1)?;

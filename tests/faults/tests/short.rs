@@ -51,6 +51,7 @@ fn run(name: &str, rounds: u64) -> Run {
         rounds,
         seed: 1,
         progress: false,
+        environment: Vec::new(),
     };
     Run::new(name, plan).unwrap()
 }
@@ -124,6 +125,20 @@ async fn a_full_disk_refuses_writes_and_recovers() {
 async fn a_request_that_the_disk_fails_loses_nothing() {
     let mut run = run("io-error", 2);
     scenarios::io_error(&mut run).await.unwrap();
+    finish(run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_loss_loses_nothing() {
+    let mut run = run("power", 5);
+    scenarios::power(&mut run).await.unwrap();
+    finish(run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_slows_writes_only() {
+    let mut run = run("slow-disk", 2);
+    scenarios::slow_disk(&mut run).await.unwrap();
     finish(run);
 }
 
