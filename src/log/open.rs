@@ -127,6 +127,11 @@ pub(crate) async fn make_folder<R: Runtime>(rt: &R, path: &Path) -> Result<(), E
         .map_err(|e| Error::io("create folder", path, e))?;
     // The data directory and the two levels below it.
     for parent in path.ancestors().skip(1).take(3) {
+        // Where a relative path begins.
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
         rt.sync_dir(parent)
             .await
             .map_err(|e| Error::io("flush folder", parent, e))?;
