@@ -10,6 +10,7 @@ use corelog_rt::{File, Gate, OpenMode, Runtime, Shared, oneshot};
 use crate::cache::Cache;
 use crate::codec::round_down;
 use crate::core::{Core, Disk, IdMap, Memory};
+use crate::frame::MetadataBefore;
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
 use crate::journal::{Item, Journal, JournalFile};
 use crate::log::Wake;
@@ -147,6 +148,8 @@ async fn continue_journal<R: Runtime>(
     journal.next_sequence = found.highest + 1;
     journal.generation_first = journal.next_sequence;
     journal.continues_after = found.last;
+    // The last frame may hold metadata: its header does not say.
+    journal.metadata_before = MetadataBefore::at(found.last);
     journal.flushed_through = found.last;
     journal.live_from = found.live_from;
     // The name of a file that was created just before the process died may not be durable.
