@@ -25,7 +25,11 @@ pub fn recompress(
         return Ok(BytesMut::from(whole));
     }
     let section = section_of(&header, whole, decompressed_bytes_max)?;
-    let packed = compress(codec, &section);
+    let packed = match codec {
+        // No copy: what is unpacked may be a thousand times what came.
+        Codec::None => section,
+        _ => compress(codec, &section).into(),
+    };
     if packed.len() > builder::RECORDS_BYTES_MAX {
         return Err(Error::new(
             Kind::TooLarge,
