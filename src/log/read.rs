@@ -94,6 +94,7 @@ impl ReadPlan {
                 state.segments.read_end = found.end;
             }
         });
+        found.release(count(held.bytes.len()));
         Ok(found.parts)
     }
 }
@@ -115,6 +116,14 @@ impl Found {
         self.bytes += count(data.len());
         self.end = end;
         self.parts.push(data);
+    }
+
+    /// Copies what is less than half of the block that it lies in: a client may hold it for long,
+    /// and with it a block of a hundred times its size that no cache counts any more.
+    fn release(&mut self, block_bytes: u64) {
+        if self.bytes * 2 < block_bytes && !self.is_empty() {
+            self.parts = vec![Bytes::from(self.parts.concat())];
+        }
     }
 }
 
@@ -200,5 +209,39 @@ impl EntriesPlan {
             }
         }
         Err(Error::new(Kind::OutOfRange, "find entry").group(self.group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: usize, is_kept: bool) {
+        let block = Bytes::from(vec![7; 1000]);
+        let mut found = Found::default();
+        found.add(block.slice(100..100 + bytes / 2), Offset(1));
+        found.add(block.slice(100 + bytes / 2..100 + bytes), Offset(2));
+        found.release(1000);
+        let parts = found.parts.concat();
+        assert_eq!(parts, block.slice(100..100 + bytes));
+        drop(found);
+        let mut found = Found::default();
+        found.add(block.slice(..bytes), Offset(1));
+        drop(block);
+        found.release(1000);
+        let part = found.parts.remove(0);
+        // Whoever is the only owner of the whole block may have it back.
+        let is_whole = part
+            .try_into_mut()
+            .is_ok_and(|part| part.capacity() >= 1000);
+        assert_eq!(is_whole, is_kept, "{bytes}");
+    }
+
+    #[test]
+    fn a_small_part_of_a_block_does_not_hold_the_block() {
+        check(100, false);
+        check(498, false);
+        check(500, true);
+        check(900, true);
     }
 }
