@@ -298,6 +298,11 @@ impl Credits {
         self.0.with(|state| state.total)
     }
 
+    /// Whether somebody waits for more than is free.
+    pub fn is_awaited(&self) -> bool {
+        self.0.with(|state| !state.waiters.is_empty())
+    }
+
     /// Takes `amount` now, or nothing. Never overtakes a waiter.
     pub fn try_take(&self, amount: u64) -> Option<Credit> {
         let taken = self.0.with(|state| {
