@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_rt::local::{Receiver, Sender};
-use corelog_rt::{Runtime, Shared, oneshot};
+use corelog_rt::{Credits, Runtime, Shared, oneshot};
 
 use super::door::Door;
-use super::options::{FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
+use super::options::{FINISHED_BYTES_MAX, OWN_FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
 use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
 use super::testing::{Client, TestRuntime};
 
@@ -107,7 +107,8 @@ impl Setup {
             Box::new(move |_| Box::new(Words(book.clone())) as Box<dyn Service>)
         };
         let address = "127.0.0.1:0".parse().unwrap();
-        let door = Door::listen(rt.clone(), address, options, services);
+        let others = [Credits::new(1), Credits::new(1)];
+        let door = Door::listen(rt.clone(), address, options, others, services);
         let door = futures_lite::future::block_on(door).unwrap();
         Self { rt, door, book }
     }
@@ -255,6 +256,23 @@ fn a_large_frame_waits_for_memory_and_gives_it_back() {
     assert_eq!(setup.door.free_frame_bytes(), 100_002);
 }
 
+/// Behind a poll of minutes, a large request would hold memory that others need as long.
+#[test]
+fn a_large_frame_takes_memory_when_nothing_stands_before_it() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    let large = format!("a{}", "1".repeat(99_999));
+    send(&client, &["w", "b", &large]);
+    assert_eq!(setup.door.free_frame_bytes(), 192 << 20);
+    setup.answer("w");
+    received(&client, &format!("w;b;{large};"));
+    // Requests that overlap are no hindrance: each has started.
+    let large = format!("p{}", "1".repeat(99_999));
+    send(&client, &["p1", &large]);
+    assert_eq!(setup.door.free_frame_bytes(), (192 << 20) - 100_000);
+    assert_eq!(setup.started()[3..], ["p1".into(), large]);
+}
+
 #[test]
 fn a_frame_that_does_not_arrive_frees_its_memory() {
     let setup = Setup::new();
@@ -275,6 +293,33 @@ fn a_frame_that_does_not_arrive_frees_its_memory() {
     setup.rt.advance(35 * SECOND);
     assert!(client.is_closed());
     assert_eq!(setup.door.counters().connections_expired, 2);
+}
+
+/// Two announce what fills the pool; one of them goes on sending, the other does not. A third, whose
+/// request is whole, waits for seconds and not for the deadline.
+#[test]
+fn a_frame_that_stalls_gives_way_to_who_waits() {
+    let options = Options {
+        memory_bytes: 4 << 20,
+        request_bytes_max: 2 << 20,
+        ..Options::default()
+    };
+    let setup = Setup::with(options);
+    let (stalls, goes_on) = (setup.rt.dial(), setup.rt.dial());
+    for client in [&stalls, &goes_on] {
+        client.send(&(1_500_000u32).to_be_bytes());
+        setup.rt.settle();
+    }
+    setup.rt.advance(8 * SECOND);
+    assert!(!stalls.is_closed(), "nobody waits");
+    let waits = setup.rt.dial();
+    let name = format!("p{}", "x".repeat(300_000));
+    send(&waits, &[&name]);
+    assert!(setup.started().is_empty());
+    goes_on.send(&vec![b'p'; 1_000_000]);
+    setup.rt.advance(2 * SECOND);
+    assert_eq!(setup.started(), [name]);
+    assert!(stalls.is_closed() && !goes_on.is_closed());
 }
 
 #[test]
@@ -306,6 +351,26 @@ fn a_socket_that_takes_nothing_is_closed() {
     assert_eq!(setup.door.counters().connections_open, 0);
 }
 
+/// What it does not take pins memory: others wait for that, of whichever kind.
+#[test]
+fn a_socket_that_takes_nothing_gives_way_to_who_waits() {
+    for index in 0..3 {
+        let setup = Setup::new();
+        let client = setup.rt.dial();
+        client.limit(Some(3));
+        send(&client, &["a-name"]);
+        setup.rt.advance(8 * SECOND);
+        assert!(!client.is_closed());
+        // All of it is held, and somebody waits.
+        let pool = setup.door.pools()[index].clone();
+        let held = pool.try_take(pool.total()).unwrap();
+        setup.rt.spawn(async move { drop(pool.take(1).await) });
+        setup.rt.advance(2 * SECOND);
+        assert!(client.is_closed(), "{index}");
+        drop(held);
+    }
+}
+
 #[test]
 fn at_the_cap_of_requests_reading_stops() {
     let setup = Setup::new();
@@ -333,6 +398,19 @@ fn at_the_cap_of_finished_bytes_nothing_starts() {
     client.limit(None);
     assert_eq!(setup.started(), ["B1", "a", "b"]);
     assert_eq!(client.received().len(), FINISHED_BYTES_MAX as usize + 4);
+}
+
+/// Answers that no pool accounts for are small each, and a client may ask for many and read none.
+#[test]
+fn at_the_cap_of_own_bytes_nothing_starts() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    client.limit(Some(0));
+    let half = "a".repeat(OWN_FINISHED_BYTES_MAX as usize / 2);
+    send(&client, &[&half, &half, "b"]);
+    assert_eq!(setup.started(), [half.clone(), half.clone()]);
+    client.limit(None);
+    assert_eq!(setup.started(), [half.clone(), half, "b".into()]);
 }
 
 #[test]

@@ -13,9 +13,12 @@ use super::sessions::Sessions;
 pub(super) struct Context<R: Runtime> {
     pub(super) broker: Broker<R>,
     pub(super) sessions: Shared<Sessions>,
-    /// Memory for decoding and for responses. Who waits for it holds a frame at most, and who
-    /// holds it waits for no other memory, so it always comes free.
+    /// Memory for decoding and for responses without records. Who waits for it holds a frame at
+    /// most, and who holds it waits for `records` at most, so it always comes free.
     pub(super) work: Credits,
+    /// Memory for records on their way out, and for recompressed batches. Who holds it waits for
+    /// a socket or a disk, and those have deadlines: shorter ones while somebody waits for it.
+    pub(super) records: Credits,
     /// `socket.request.max.bytes`: decompressed batches are bounded by it too.
     pub(super) request_bytes_max: u32,
 }

@@ -13,7 +13,7 @@ use super::api::Requests;
 use super::connection::Connection;
 use super::context::Context;
 use super::frames::Frames;
-use super::lane::{End, Lane};
+use super::lane::{End, Lane, Pressed};
 use super::options::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, Options, SWEEP_EVERY};
 use super::service::Service;
 use super::sessions::Sessions;
@@ -63,6 +63,8 @@ struct Inner<R: Runtime> {
     address: SocketAddr,
     /// Memory for frames.
     frames: Credits,
+    /// Memory for decoding, and for records on their way out.
+    others: [Credits; 2],
     services: Services,
     /// Bounded by `connections_max`.
     open: Shared<BTreeMap<u64, (Lane, R::Stream)>>,
@@ -87,21 +89,26 @@ impl<R: Runtime> Door<R> {
         options: Options,
     ) -> io::Result<Self> {
         let rt = broker.runtime().clone();
+        let records = Credits::new(options.records_bytes());
+        let work = Credits::new(options.work_bytes());
+        let others = [work.clone(), records.clone()];
         let context = Rc::new(Context {
             broker,
             sessions: Shared::new(Sessions::default()),
-            work: Credits::new(options.work_bytes()),
+            work,
+            records,
             request_bytes_max: options.request_bytes_max,
         });
         let services: Services =
             Box::new(move |peer| Box::new(Requests::new(Rc::clone(&context), peer)));
-        Self::listen(rt, address, options, services).await
+        Self::listen(rt, address, options, others, services).await
     }
 
     pub(super) async fn listen(
         rt: R,
         address: SocketAddr,
         options: Options,
+        others: [Credits; 2],
         services: Services,
     ) -> io::Result<Self> {
         let frames = Credits::new(options.frame_bytes());
@@ -112,6 +119,7 @@ impl<R: Runtime> Door<R> {
             rt,
             options,
             frames,
+            others,
             services,
             open: Shared::new(BTreeMap::new()),
             counters: Shared::new(Counters::default()),
@@ -138,6 +146,13 @@ impl<R: Runtime> Door<R> {
     /// Bytes of the frames' memory that nobody holds, for metrics.
     pub fn free_frame_bytes(&self) -> u64 {
         self.0.frames.free()
+    }
+
+    /// For frames, for decoding, for records.
+    #[cfg(test)]
+    pub(super) fn pools(&self) -> [Credits; 3] {
+        let [work, records] = self.0.others.clone();
+        [self.0.frames.clone(), work, records]
     }
 
     pub fn counters(&self) -> Counters {
@@ -225,12 +240,18 @@ impl<R: Runtime> Inner<R> {
         loop {
             self.rt.sleep(SWEEP_EVERY).await;
             let now = self.rt.now();
+            let frames = self.frames.is_awaited();
+            let pressed = Pressed {
+                frames,
+                any: frames || self.others.iter().any(Credits::is_awaited),
+            };
             let idle_max = self.options.idle_max;
             let overdue: Vec<_> = self.open.with(|open| {
                 let swept = open.values();
-                swept
-                    .filter_map(|(lane, stream)| Some((lane.sweep(now, idle_max)?, stream.clone())))
-                    .collect()
+                let look = |(lane, stream): &(Lane, R::Stream)| {
+                    Some((lane.sweep(now, idle_max, pressed)?, stream.clone()))
+                };
+                swept.filter_map(look).collect()
             });
             for (why, stream) in overdue {
                 tracing::debug!(peer = %stream.peer_addr(), ?why, "connection closed");

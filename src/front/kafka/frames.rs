@@ -1,6 +1,7 @@
 //! Frames out of a socket: a length of 4 bytes, then that many.
 //!
-//! A frame's whole length is reserved before its body is read. A small frame is copied out of the
+//! A frame's whole length is reserved before its body is read: in the connection's own memory, or
+//! in the pool once nothing of the connection waits to be started. A small frame is copied out of the
 //! connection's chunk into memory of its own size, so that a batch that the log keeps pins
 //! nothing else; a larger one is received in place.
 
@@ -59,7 +60,12 @@ impl<S: Stream> Frames<S> {
         let bytes = self.length().await?;
         let credit = match self.own.try_take(u64::from(bytes)) {
             Some(credit) => credit,
-            None => self.pool.take(u64::from(bytes)).await,
+            None => {
+                // Its deadline is for the peer, who need not wait for others.
+                self.lane.frame_ends();
+                self.lane.nothing_before().await;
+                self.pool.take(u64::from(bytes)).await
+            }
         };
         let bytes = bytes as usize;
         let mut frame = BytesMut::with_capacity(bytes);
@@ -121,7 +127,7 @@ impl<S: Stream> Frames<S> {
             frame = back;
             match received {
                 Ok(0) => return Err(Ended::Truncated),
-                Ok(_) => {}
+                Ok(count) => self.lane.frame_goes_on(count as u64),
                 Err(error) => return Err(Ended::Io(error)),
             }
         }

@@ -11,7 +11,10 @@ use std::time::Duration;
 use corelog_base::Monotonic;
 use corelog_rt::Shared;
 
-use super::options::{FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
+use super::options::{
+    FINISHED_BYTES_MAX, OWN_FINISHED_BYTES_MAX, Options, PRESSED_FRAME_BYTES_PER_SECOND,
+    PRESSED_FRAME_WAIT, PRESSED_SEND_WAIT, REQUESTS_IN_FLIGHT_MAX,
+};
 use super::service::{Frame, Reply, Response, Task};
 
 /// Why a connection ends.
@@ -42,6 +45,9 @@ struct State {
     finished_bytes: u64,
     /// Of what is being sent.
     sending_bytes: u64,
+    /// Of both, what no pool accounts for.
+    own_finished_bytes: u64,
+    own_sending_bytes: u64,
     end: Option<End>,
     clock: Clock,
     /// The connection's task: all its loops are one task, so there is one to wake.
@@ -55,8 +61,11 @@ struct Clock {
     active: Monotonic,
     /// When a frame whose begin has arrived must be whole; none while there is no such frame.
     frame_due: Option<Monotonic>,
-    /// When the socket must have taken what it was given.
-    send_due: Option<Monotonic>,
+    /// Since when the frame is received, and how much of it has come.
+    frame_began: Monotonic,
+    frame_bytes: u64,
+    /// Since when the socket takes what it was given; none while it was given nothing.
+    send_began: Option<Monotonic>,
     /// Nothing is read before this.
     muted_until: Monotonic,
     /// The sweep's own time, so that the loops need not ask for it.
@@ -69,6 +78,14 @@ struct Clock {
 /// Clones share one connection. Only the connection's own task waits here.
 #[derive(Clone)]
 pub(super) struct Lane(Shared<State>);
+
+/// Of which of the door's memory somebody waits for more.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Pressed {
+    pub(super) frames: bool,
+    /// Of any: what is not sent pins answers, and requests behind them.
+    pub(super) any: bool,
+}
 
 /// What a sweep found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,9 +144,17 @@ impl Lane {
         self.0.with(|state| {
             let wait = state.clock.frame_wait + Duration::from_secs(bytes >> 20);
             let due = state.clock.now + wait;
+            if state.clock.frame_due.is_none() {
+                state.clock.frame_began = state.clock.now;
+                state.clock.frame_bytes = 0;
+            }
             let known = state.clock.frame_due.unwrap_or(due);
             state.clock.frame_due = Some(known.max(due));
         });
+    }
+
+    pub(super) fn frame_goes_on(&self, bytes: u64) {
+        self.0.with(|state| state.clock.frame_bytes += bytes);
     }
 
     pub(super) fn frame_ends(&self) {
@@ -141,26 +166,30 @@ impl Lane {
 
     pub(super) fn send_begins(&self) {
         self.0.with(|state| {
-            state.clock.send_due = Some(state.clock.now + state.clock.send_wait);
+            state.clock.send_began = Some(state.clock.now);
         });
     }
 
     pub(super) fn send_ends(&self) {
         self.0.with(|state| {
-            state.clock.send_due = None;
+            state.clock.send_began = None;
             state.clock.active = state.clock.now;
         });
     }
 
     /// What is overdue at `now`, if anything.
-    pub(super) fn sweep(&self, now: Monotonic, idle_max: Option<Duration>) -> Option<Overdue> {
+    pub(super) fn sweep(
+        &self,
+        now: Monotonic,
+        idle_max: Option<Duration>,
+        pressed: Pressed,
+    ) -> Option<Overdue> {
         self.0.with(|state| {
             state.clock.now = now;
-            let passed = |due: Option<Monotonic>| due.is_some_and(|due| due <= now);
-            if passed(state.clock.frame_due) {
+            if state.clock.is_frame_overdue(pressed.frames) {
                 return Some(Overdue::Frame);
             }
-            if passed(state.clock.send_due) {
+            if state.clock.is_send_overdue(pressed.any) {
                 return Some(Overdue::Send);
             }
             let idle = now.since(state.clock.active);
@@ -187,6 +216,12 @@ impl Lane {
         self.until(|state| state.has_room().then_some(()))
     }
 
+    /// Waits until no request stands between the next one and its start: who takes shared memory
+    /// for a request must not hold it behind a poll of minutes.
+    pub(super) fn nothing_before(&self) -> impl Future<Output = ()> {
+        self.until(|state| (state.read.is_empty() && !state.taken).then_some(()))
+    }
+
     pub(super) fn push(&self, frame: Frame) {
         self.change(|state| state.read.push_back(frame));
     }
@@ -195,7 +230,9 @@ impl Lane {
     pub(super) fn next_request(&self) -> impl Future<Output = Option<Frame>> {
         self.until(|state| {
             debug_assert!(!state.taken);
-            if state.finished_bytes >= FINISHED_BYTES_MAX && state.end.is_none() {
+            let is_full = state.finished_bytes >= FINISHED_BYTES_MAX
+                || state.own_finished_bytes >= OWN_FINISHED_BYTES_MAX;
+            if is_full && state.end.is_none() {
                 return None;
             }
             match state.read.pop_front() {
@@ -258,6 +295,7 @@ impl Lane {
                 return None;
             }
             state.sending_bytes = state.finished_bytes;
+            state.own_sending_bytes = state.own_finished_bytes;
             Some(std::mem::take(&mut state.finished).into())
         })
     }
@@ -266,6 +304,7 @@ impl Lane {
     pub(super) fn sent(&self) {
         self.change(|state| {
             state.finished_bytes -= std::mem::take(&mut state.sending_bytes);
+            state.own_finished_bytes -= std::mem::take(&mut state.own_sending_bytes);
         });
     }
 
@@ -291,6 +330,28 @@ impl Lane {
     }
 }
 
+impl Clock {
+    /// A frame that others wait for must also come at some pace.
+    fn is_frame_overdue(&self, pressed: bool) -> bool {
+        let Some(due) = self.frame_due else {
+            return false;
+        };
+        let took = self.now.since(self.frame_began);
+        let least = took.as_secs() * PRESSED_FRAME_BYTES_PER_SECOND;
+        let stalls = took >= PRESSED_FRAME_WAIT && self.frame_bytes < least;
+        due <= self.now || pressed && stalls
+    }
+
+    fn is_send_overdue(&self, pressed: bool) -> bool {
+        let wait = match pressed {
+            true => self.send_wait.min(PRESSED_SEND_WAIT),
+            false => self.send_wait,
+        };
+        let began = self.send_began;
+        began.is_some_and(|began| self.now.since(began) >= wait)
+    }
+}
+
 impl State {
     fn in_flight(&self) -> usize {
         let running = self.running.len() + usize::from(self.first_runs);
@@ -306,6 +367,7 @@ impl State {
         match reply {
             Reply::Send(response) => {
                 self.finished_bytes += response.bytes();
+                self.own_finished_bytes += response.own_bytes();
                 self.finished.push_back(Outgoing::Response(response));
             }
             Reply::Silence => {}

@@ -15,6 +15,18 @@ pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 128;
 /// most one response follows that was started below it.
 pub(super) const FINISHED_BYTES_MAX: u64 = 4 << 20;
 
+/// Of those, bytes that no pool accounts for: the connection's own. At this, nothing more is
+/// started either; one response of a size that needs no pool may follow.
+pub(super) const OWN_FINISHED_BYTES_MAX: u64 = 64 << 10;
+
+/// While others wait for the memory that a begun request holds: how long it may take at any pace,
+/// and the least pace after that. One that was announced and does not come is closed by this.
+pub(super) const PRESSED_FRAME_WAIT: Duration = Duration::from_secs(2);
+pub(super) const PRESSED_FRAME_BYTES_PER_SECOND: u64 = 64 << 10;
+
+/// While others wait for any memory, which responses hold: how long a socket may take for a piece.
+pub(super) const PRESSED_SEND_WAIT: Duration = Duration::from_secs(5);
+
 /// How much is handed to the socket at once, so that its progress can be told.
 pub(super) const SEND_BYTES_MAX: u64 = 1 << 20;
 
@@ -30,7 +42,8 @@ pub(super) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The door's settings on one core.
 ///
-/// Memory is a sum: 64 KiB a connection, `memory_bytes` for all else that the door holds, and
+/// Memory is a sum: 256 KiB a connection at most (64 KiB for what it sends, 64 KiB for a poll that
+/// waits, 128 KiB for answers that need no pool), `memory_bytes` for all else that the door holds, and
 /// `request_bytes_max` once, while a batch is decompressed to be checked or recompressed.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -38,7 +51,8 @@ pub struct Options {
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none keeps idle connections.
     pub idle_max: Option<Duration>,
-    /// The core's pool: three quarters for frames, the rest for decoding and responses.
+    /// The core's pool: three quarters for frames; of the rest, three quarters for records that
+    /// are sent, and one for decoding and other responses.
     pub memory_bytes: u64,
     /// Connections of this core; those above it are closed at once.
     pub connections_max: u32,
@@ -68,8 +82,13 @@ impl Options {
         self.memory_bytes / 4 * 3
     }
 
-    /// For decoding, and for responses until they are sent.
+    /// For decoding and for small answers. Nobody's slow reading holds it for long.
     pub(super) fn work_bytes(&self) -> u64 {
-        self.memory_bytes - self.frame_bytes()
+        (self.memory_bytes - self.frame_bytes()) / 4
+    }
+
+    /// For records on their way out, until they are sent, and for recompressed batches.
+    pub(super) fn records_bytes(&self) -> u64 {
+        self.memory_bytes - self.frame_bytes() - self.work_bytes()
     }
 }

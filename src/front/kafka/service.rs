@@ -54,6 +54,14 @@ impl Response {
     pub(super) fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.len() as u64).sum()
     }
+
+    /// Bytes that are the connection's own memory and no pool's.
+    pub(super) fn own_bytes(&self) -> u64 {
+        match self.credit {
+            Some(_) => 0,
+            None => self.bytes(),
+        }
+    }
 }
 
 /// What a connection's requests are given to. One a connection.

@@ -138,6 +138,11 @@ impl Rules {
         }
     }
 
+    /// Whether a batch may have to be decompressed, which takes the core's time.
+    pub(super) fn may_decompress(&self) -> bool {
+        self.policy.walk || self.policy.keys_required || self.codec.is_some()
+    }
+
     /// Checks what was sent for one partition: exactly one good batch of format 2.
     pub(super) fn check(&self, partition: i32, bytes: &[u8]) -> Result<Checked, Refusal> {
         check_shape(bytes)?;

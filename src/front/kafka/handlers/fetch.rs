@@ -20,10 +20,16 @@ use super::produce::current_leader;
 
 /// The most that one response carries, whatever the client permits; less where memory is short.
 const RESPONSE_BYTES_MAX: u64 = 8 << 20;
-/// What a long poll may read when it wakes.
+/// What a long poll that waits for more than is its own may read when it wakes, and how long it
+/// may wait.
 const WOKEN_BYTES_MAX: u64 = 1 << 20;
+const WOKEN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What every response may carry without asking the pool: the connection's own.
 const OWN_BYTES: u64 = 64 << 10;
+/// A request of this size, decoded, is the connection's own memory too while it waits: four times
+/// its length. A larger one, for hundreds of partitions, waits on memory that all share.
+const OWN_REQUEST_BYTES: u64 = 16 << 10;
+const LARGE_WAIT_MAX: Duration = Duration::from_millis(100);
 /// From these versions on: topics by id, zstd.
 const IDS_VERSION_MIN: i16 = 13;
 const ZSTD_VERSION_MIN: i16 = 10;
@@ -35,13 +41,12 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
     Box::pin(async move {
         let credit = call.admit().await;
-        let reply = handle(&call).await;
-        drop(credit);
+        let reply = handle(&call, credit).await;
         Started::Done(reply.unwrap_or_else(|malformed| call.refuse(&malformed)))
     })
 }
 
-async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
+async fn handle<R: Runtime>(call: &Call<R>, work: Credit) -> Result<Reply, Malformed> {
     let request = kafka::FetchRequest::decode(call.version, call.body())?;
     let context = &call.context;
     let rt = context.broker.runtime();
@@ -66,7 +71,8 @@ async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
         bytes_min: u64::try_from(request.min_bytes).unwrap_or(0),
         bytes_max: u64::try_from(request.max_bytes).unwrap_or(0),
     };
-    let (outcomes, credit) = read.run(context).await;
+    let patience = Patience::of(call.body().len() as u64, work);
+    let (outcomes, credit) = read.run(context, patience).await;
     let reply = answer(call, &plan, &outcomes, request.isolation_level);
     Ok(match credit {
         Some(credit) => reply.holding(credit),
@@ -135,6 +141,10 @@ fn part<R: Runtime>(context: &Context<R>, key: &Key, wanted: &Wanted) -> Result<
     })
 }
 
+fn bytes_of(found: &Outcomes<Fetched>) -> u64 {
+    found.iter().flatten().map(Fetched::bytes).sum()
+}
+
 struct Read {
     parts: Vec<Result<FetchPart, Error>>,
     wait_max: Duration,
@@ -143,23 +153,67 @@ struct Read {
 }
 
 impl Read {
-    /// Reads what is there; if that is too little, waits for more. Memory for a large response is
-    /// held only while one is read: a poll that waits holds what it may read when it wakes.
-    async fn run<R: Runtime>(&self, context: &Context<R>) -> (Outcomes<Fetched>, Option<Credit>) {
-        let allowance = Allowance::take(&context.work, self.bytes_max.min(RESPONSE_BYTES_MAX));
-        let found = self.read(context, Duration::ZERO, &allowance).await;
-        let bytes: u64 = found.iter().flatten().map(Fetched::bytes).sum();
+    /// Reads what is there; if that is too little, waits for more. Who waits holds no memory that
+    /// others need, unless it is for much at once, and then for a moment only.
+    async fn run<R: Runtime>(
+        &self,
+        context: &Context<R>,
+        patience: Patience,
+    ) -> (Outcomes<Fetched>, Option<Credit>) {
+        let (found, allowance) = self.read_now(context).await;
+        let bytes = bytes_of(&found);
         let is_enough = bytes >= self.bytes_min.min(allowance.bytes);
         let is_final = self.parts.is_empty() || found.iter().any(Result::is_err);
         if is_enough || is_final || self.wait_max.is_zero() {
             return (found, allowance.credit);
         }
         drop((found, allowance));
-        let allowance = Allowance::take(&context.work, self.bytes_max.min(WOKEN_BYTES_MAX));
+        let (allowance, wait_max) = match self.bytes_min {
+            ..=OWN_BYTES => (Allowance::own(self.bytes_max), patience.wait_max),
+            _ => {
+                let bytes = self.bytes_max.min(WOKEN_BYTES_MAX);
+                let wait_max = patience.wait_max.min(WOKEN_WAIT_MAX);
+                (Allowance::take(&context.records, bytes), wait_max)
+            }
+        };
         let found = self
-            .read(context, self.wait_max.min(WAIT_MAX), &allowance)
+            .read(context, self.wait_max.min(wait_max), &allowance)
             .await;
+        let covered = match allowance.credit {
+            Some(_) => allowance.bytes,
+            None => OWN_BYTES / 2,
+        };
+        if bytes_of(&found) <= covered {
+            return (found, allowance.credit);
+        }
+        // There may be more than was permitted.
+        drop((found, allowance));
+        let (found, allowance) = self.read_now(context).await;
         (found, allowance.credit)
+    }
+
+    async fn read_now<R: Runtime>(&self, context: &Context<R>) -> (Outcomes<Fetched>, Allowance) {
+        let allowance = Allowance::take(&context.records, self.bytes_max.min(RESPONSE_BYTES_MAX));
+        self.read_covered(context, allowance).await
+    }
+
+    /// Reads what the allowance permits. Where the first batch is larger and comes all the same,
+    /// it is let go, and read again once there is memory for it: it would be held for as long as
+    /// the client pleases.
+    async fn read_covered<R: Runtime>(
+        &self,
+        context: &Context<R>,
+        allowance: Allowance,
+    ) -> (Outcomes<Fetched>, Allowance) {
+        let found = self.read(context, Duration::ZERO, &allowance).await;
+        let bytes = bytes_of(&found);
+        if bytes <= allowance.bytes.max(OWN_BYTES) {
+            return (found, allowance);
+        }
+        drop((found, allowance));
+        let covered = Allowance::wait(&context.records, bytes).await;
+        let found = self.read(context, Duration::ZERO, &covered).await;
+        (found, covered)
     }
 
     async fn read<R: Runtime>(
@@ -183,6 +237,30 @@ impl Read {
     }
 }
 
+/// How long a poll may wait for records, and what it holds meanwhile of the memory that all share.
+struct Patience {
+    wait_max: Duration,
+    /// Until the answer is there.
+    _work: Option<Credit>,
+}
+
+impl Patience {
+    /// A small request waits on the connection's own memory, so that any number of them may; a
+    /// large one holds what others need.
+    fn of(body_bytes: u64, work: Credit) -> Patience {
+        match body_bytes {
+            ..=OWN_REQUEST_BYTES => Patience {
+                wait_max: WAIT_MAX,
+                _work: None,
+            },
+            _ => Patience {
+                wait_max: LARGE_WAIT_MAX,
+                _work: Some(work),
+            },
+        }
+    }
+}
+
 /// How much a response may carry, and the memory for it. The first batch of a response comes
 /// even if it exceeds this.
 struct Allowance {
@@ -191,12 +269,11 @@ struct Allowance {
 }
 
 impl Allowance {
-    /// As much of `wanted` as is free, never waiting: who waits here would hold up those who have
-    /// memory to give back.
-    fn take(work: &Credits, wanted: u64) -> Allowance {
+    /// As much of `wanted` as is free, never waiting.
+    fn take(records: &Credits, wanted: u64) -> Allowance {
         let mut bytes = wanted;
         while bytes > OWN_BYTES {
-            if let Some(credit) = work.try_take(bytes) {
+            if let Some(credit) = records.try_take(bytes) {
                 return Allowance {
                     bytes,
                     credit: Some(credit),
@@ -204,9 +281,21 @@ impl Allowance {
             }
             bytes /= 2;
         }
+        Allowance::own(wanted)
+    }
+
+    fn own(wanted: u64) -> Allowance {
         Allowance {
             bytes: wanted.min(OWN_BYTES),
             credit: None,
+        }
+    }
+
+    /// All of `bytes`, or all that there is. Who waits holds no records.
+    async fn wait(records: &Credits, bytes: u64) -> Allowance {
+        Allowance {
+            bytes,
+            credit: Some(records.take(bytes.min(records.total())).await),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::super::node::{Node, batch, check, check_door, produce_request, produc
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn partition(partition: i32, fetch_offset: i64) -> FetchPartition {
+pub(super) fn partition(partition: i32, fetch_offset: i64) -> FetchPartition {
     FetchPartition {
         partition,
         fetch_offset,
@@ -23,7 +23,7 @@ fn partition(partition: i32, fetch_offset: i64) -> FetchPartition {
     }
 }
 
-fn request<'a>(
+pub(super) fn request<'a>(
     topic: &'a str,
     topic_id: TopicId,
     partitions: Vec<FetchPartition>,
@@ -43,7 +43,7 @@ fn request<'a>(
 }
 
 /// What a response says of each partition: index, code, high watermark, offsets of its records.
-fn told(response: &FetchResponse<'_>) -> Vec<(i32, ErrorCode, i64, Vec<i64>)> {
+pub(super) fn told(response: &FetchResponse<'_>) -> Vec<(i32, ErrorCode, i64, Vec<i64>)> {
     let mut told = Vec::new();
     for topic in response.responses.iter() {
         for p in topic.partitions.iter() {
@@ -55,7 +55,7 @@ fn told(response: &FetchResponse<'_>) -> Vec<(i32, ErrorCode, i64, Vec<i64>)> {
     told
 }
 
-async fn filled(node: &Node, name: &str) -> TopicId {
+pub(super) async fn filled(node: &Node, name: &str) -> TopicId {
     let id = node.topic(name, &[]).await;
     let mut client = node.client(0).await;
     for values in [&["a", "b", "c"][..], &["d", "e", "f"]] {
@@ -190,53 +190,6 @@ fn leader_epochs_are_compared() {
             let response = FetchResponse::decode(12, &body).unwrap();
             assert_eq!(told(&response)[0].1, expected, "epoch {known}");
         }
-    });
-}
-
-#[test]
-fn waits_for_enough_bytes_or_for_the_time() {
-    check(|node| async move {
-        let id = filled(&node, "t").await;
-        let (mut reader, mut writer) = (node.client(0).await, node.client(1).await);
-        let mut poll = request(
-            "t",
-            id,
-            vec![partition(0, 6), partition(1, 0), partition(2, 0)],
-        );
-        let started = node.runtime().now();
-        let body = reader.ask(13, &poll).await;
-        let waited = node.runtime().now().since(started);
-        assert!(waited >= SECOND / 2 && waited < SECOND, "{waited:?}");
-        let response = FetchResponse::decode(13, &body).unwrap();
-        assert!(told(&response).iter().all(|told| told.3.is_empty()));
-        // One byte is enough, from whichever core.
-        for index in [1, 2] {
-            poll.max_wait_ms = 60_000;
-            reader.send(13, &poll).await;
-            node.runtime().sleep(SECOND).await;
-            writer.produce("t", index, &batch(&["new"])).await;
-            let started = node.runtime().now();
-            let frame = reader.frame().await.unwrap();
-            assert!(node.runtime().now().since(started) < SECOND);
-            assert!(frame.windows(3).any(|w| w == b"new"));
-            poll = request(
-                "t",
-                id,
-                vec![partition(0, 6), partition(1, 1), partition(2, 0)],
-            );
-        }
-        // Two batches are needed to pass the minimum.
-        let mut poll = request("t", id, vec![partition(3, 0)]);
-        poll.max_wait_ms = 60_000;
-        poll.min_bytes = 100;
-        reader.send(13, &poll).await;
-        writer.produce("t", 3, &batch(&["one"])).await;
-        node.runtime().sleep(SECOND).await;
-        let started = node.runtime().now();
-        writer.produce("t", 3, &batch(&["two"])).await;
-        let frame = reader.frame().await.unwrap();
-        assert!(node.runtime().now().since(started) < SECOND);
-        assert!(frame.windows(3).any(|w| w == b"one") && frame.windows(3).any(|w| w == b"two"));
     });
 }
 

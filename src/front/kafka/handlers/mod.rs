@@ -29,6 +29,8 @@ mod describe_test;
 #[cfg(test)]
 mod fetch_test;
 #[cfg(test)]
+mod fetch_wait_test;
+#[cfg(test)]
 mod metadata_test;
 #[cfg(test)]
 mod offsets_test;

@@ -64,7 +64,7 @@ pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
 async fn submit<R: Runtime>(
     call: Call<R>,
 ) -> Result<(Pending<R>, SubmittedProduce<R>, Credit), Reply> {
-    let plan = match Plan::of(&call) {
+    let plan = match Plan::of(&call).await {
         Ok(plan) => plan,
         Err(malformed) => return Err(call.refuse(&malformed)),
     };
@@ -110,7 +110,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn of<R: Runtime>(call: &Call<R>) -> Result<Plan, Malformed> {
+    /// Checks each batch. After one that was decompressed, others have their turn: a request of
+    /// 1 MiB may hold dozens that take a tenth of a second each.
+    async fn of<R: Runtime>(call: &Call<R>) -> Result<Plan, Malformed> {
         let request = kafka::ProduceRequest::decode(call.version, call.body())?;
         let mut plan = Plan {
             acks: request.acks,
@@ -136,7 +138,10 @@ impl Plan {
             for partition in topic.partition_data.iter() {
                 let checked = rules.as_ref().map_err(Refusal::clone);
                 let checked =
-                    checked.and_then(|rules| plan.check(rules, &partition, &call.context.work));
+                    checked.and_then(|rules| plan.check(rules, &partition, &call.context.records));
+                if rules.as_ref().is_ok_and(Rules::may_decompress) {
+                    call.context.broker.runtime().yield_now().await;
+                }
                 answers.push(Answer {
                     index: partition.index,
                     outcome: checked.map_or_else(Outcome::Refused, Outcome::Submitted),
@@ -153,7 +158,7 @@ impl Plan {
         &mut self,
         rules: &Rules,
         partition: &kafka::PartitionProduceData<'_>,
-        work: &Credits,
+        records: &Credits,
     ) -> Result<usize, Refusal> {
         let none = "a partition needs exactly one batch";
         let (Some(bytes), Some(range)) = (partition.records.bytes(), partition.records.range())
@@ -163,7 +168,7 @@ impl Plan {
         let checked = rules.check(partition.index, bytes)?;
         if let Some(batch) = &checked.recompressed {
             let none = "no memory is free to recompress this batch";
-            let credit = work.try_take(batch.len() as u64);
+            let credit = records.try_take(batch.len() as u64);
             // Retriable: others give theirs back once their batches are committed.
             let credit = credit.ok_or_else(|| Fault::new(ErrorCode::REQUEST_TIMED_OUT, none))?;
             self.recompressed.push(credit);

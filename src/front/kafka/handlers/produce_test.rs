@@ -368,7 +368,7 @@ fn a_stored_batch_is_what_was_sent_but_for_offset_and_epoch() {
 fn batches_that_grow_are_bounded_by_the_doors_memory() {
     let door = Options {
         request_bytes_max: 1 << 20,
-        memory_bytes: 4 << 20,
+        memory_bytes: 5 << 20,
         ..Options::default()
     };
     check_door(door, |node| async move {
@@ -393,7 +393,7 @@ fn batches_that_grow_are_bounded_by_the_doors_memory() {
             topic_data: vec![topic].into(),
             ..Default::default()
         };
-        // A quarter of 4 MiB holds two of them, each time.
+        // Three quarters of a quarter of 5 MiB hold two of them, each time.
         for _ in 0..3 {
             let body = client.ask(9, &request).await;
             let response = ProduceResponse::decode(9, &body).unwrap();
