@@ -32,6 +32,11 @@ enum Name {
     Flood,
     SlowLoris,
     Lengths,
+    Hoarders,
+    SlowReaders,
+    Bombs,
+    Fuzz,
+    Partitions,
 }
 
 impl Name {
@@ -40,6 +45,11 @@ impl Name {
             Self::Flood => scenarios::flood(plan).await,
             Self::SlowLoris => scenarios::slow_loris(plan).await,
             Self::Lengths => scenarios::lengths(plan).await,
+            Self::Hoarders => scenarios::hoarders(plan).await,
+            Self::SlowReaders => scenarios::slow_readers(plan).await,
+            Self::Bombs => scenarios::bombs(plan).await,
+            Self::Fuzz => scenarios::fuzz(plan).await,
+            Self::Partitions => scenarios::partitions(plan).await,
         }
     }
 }

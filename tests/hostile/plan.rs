@@ -1,6 +1,10 @@
 //! What a scenario is told.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// How much of a scenario is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +27,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Prints how far a long run is, every few seconds at most.
+    pub fn tell(&self, progress: impl std::fmt::Display) {
+        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= TELL_EVERY);
+        if self.size == Size::Long && is_due {
+            *last = Some(Instant::now());
+            eprintln!("  {progress}");
+        }
+    }
+
     pub fn pick<T>(&self, short: T, long: T) -> T {
         match self.size {
             Size::Short => short,

@@ -14,7 +14,6 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("replica", &["base"]),
     ("cluster", &["base"]),
     ("partition", &["base", "record"]),
-    ("coordinator", &["base", "record", "wire"]),
     (
         "broker",
         &[
@@ -25,20 +24,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "replica",
             "cluster",
             "partition",
-            "coordinator",
         ],
     ),
     (
         "front",
-        &[
-            "base",
-            "record",
-            "rt",
-            "wire",
-            "broker",
-            "cluster",
-            "coordinator",
-        ],
+        &["base", "record", "rt", "wire", "broker", "cluster"],
     ),
     (
         "node",
@@ -71,7 +61,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     // Speaks through sockets, files and the command line.
     ("tests/faults", &["base", "client", "record", "wire"]),
-    ("tests/hostile", &["base", "faults", "record", "wire"]),
+    (
+        "tests/hostile",
+        &["base", "faults", "fuzz", "record", "wire"],
+    ),
     // The binary.
     (
         "",

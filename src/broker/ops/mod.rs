@@ -1,7 +1,6 @@
 //! What the doors ask for, one file an operation: plan by owning core, ask, gather.
 
 mod admin;
-mod coordinate;
 mod fetch;
 mod produce;
 mod scatter;

@@ -22,7 +22,8 @@ pub async fn lengths(plan: &Plan) -> Result<Report, String> {
     let before = stage.process().memory()?.resident;
     let rounds = plan.pick(60, 2_000);
     let forged = forged();
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        plan.tell(format_args!("round {round} of {rounds}"));
         for (name, bytes) in &forged {
             attack(&mut stage, name, bytes).await?;
         }

@@ -43,6 +43,9 @@ pub async fn slow_loris(plan: &Plan) -> Result<Report, String> {
         let took = took.map_err(|e| format!("{name}: {e}"))?;
         slowest = slowest.max(took);
         closed += 1;
+        plan.tell(format_args!(
+            "{closed} closed, the slowest after {slowest:.1?}"
+        ));
         stage
             .report
             .require(took <= bound, format_args!("{name} lasted {took:?}"));

@@ -69,3 +69,28 @@ fn requests_that_never_end_are_closed() {
 fn forged_lengths_and_counts_take_no_memory() {
     check("lengths", scenarios::lengths);
 }
+
+#[test]
+fn frames_that_do_not_come_hold_up_nobody_for_long() {
+    check("hoarders", scenarios::hoarders);
+}
+
+#[test]
+fn slow_consumers_hold_up_nobody() {
+    check("slow-readers", scenarios::slow_readers);
+}
+
+#[test]
+fn batches_that_grow_are_refused_at_the_cap() {
+    check("bombs", scenarios::bombs);
+}
+
+#[test]
+fn mutants_of_requests_change_nothing_for_others() {
+    check("fuzz", scenarios::fuzz);
+}
+
+#[test]
+fn a_thousand_partitions_are_made_and_started_again() {
+    check("partitions", scenarios::partitions);
+}
