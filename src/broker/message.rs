@@ -75,6 +75,7 @@ pub(crate) enum Request {
     Producers(Vec<GroupId>),
     Sizes,
     Admin(AdminRequest),
+    Coordinate(CoordinateVisit),
 }
 
 pub(crate) enum Reply {
@@ -89,6 +90,17 @@ pub(crate) enum Reply {
     Producers(Outcomes<Vec<ProducerInfo>>),
     Sizes(Vec<PartitionSize>),
     Admin(Result<AdminReply>),
+    /// A coordinator has taken the request; its answer comes to the slot named in the visit.
+    Coordinating,
+    Coordinated(corelog_coordinator::Result<corelog_coordinator::Reply>),
+}
+
+/// For the coordinator that lives in a group. Members may wait for each other for minutes, so the
+/// lane's credit goes back at once and the answer comes to a slot of its own.
+pub(crate) struct CoordinateVisit {
+    pub(crate) group: GroupId,
+    pub(crate) answer: ReplyTo,
+    pub(crate) request: corelog_coordinator::Request,
 }
 
 pub(crate) struct ProduceVisit {

@@ -27,7 +27,7 @@ const METADATA_LOST: &str = "the metadata is lost: nothing of it is left in the 
     `corelog log salvage`";
 
 /// How much of the metadata's log is read at a time when it is replayed.
-const REPLAY_BYTES_MAX: u32 = 4 << 20;
+pub(crate) const REPLAY_BYTES_MAX: u32 = 4 << 20;
 
 /// A core's ends of the lanes to all others, before it has started.
 pub struct Lanes(MeshEnd<Message>);

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("replica", &["base"]),
     ("cluster", &["base"]),
     ("partition", &["base", "record"]),
+    ("coordinator", &["base", "record", "wire"]),
     (
         "broker",
         &[
@@ -24,11 +25,20 @@ const FLOORS: &[(&str, &[&str])] = &[
             "replica",
             "cluster",
             "partition",
+            "coordinator",
         ],
     ),
     (
         "front",
-        &["base", "record", "rt", "wire", "broker", "cluster"],
+        &[
+            "base",
+            "record",
+            "rt",
+            "wire",
+            "broker",
+            "cluster",
+            "coordinator",
+        ],
     ),
     (
         "node",

@@ -13,9 +13,18 @@ use super::visits::ItemId;
 use crate::api::{PartitionKey, Produced};
 use crate::{Error, Result};
 
-/// A produced batch that waits for its commit.
+/// Who is told what becomes of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Appender {
+    /// A produce request.
+    Item(ItemId),
+    /// The coordinator that lives in the group; the number tells one instance from the next.
+    Coordinator(GroupId, u64),
+}
+
+/// A batch that waits for its commit.
 pub(crate) struct CommitWait {
-    pub(crate) item: ItemId,
+    pub(crate) appender: Appender,
     pub(crate) produced: Produced,
     /// Asks for `min.insync.replicas` at the moment of the commit too.
     pub(crate) in_sync: bool,
@@ -23,7 +32,7 @@ pub(crate) struct CommitWait {
 
 /// A batch that waits until this replica, newly elected, knows what is committed.
 pub(crate) struct Held {
-    pub(crate) item: ItemId,
+    pub(crate) appender: Appender,
     pub(crate) header: BatchHeader,
     pub(crate) batch: BytesMut,
     pub(crate) in_sync: bool,

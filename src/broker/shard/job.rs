@@ -7,6 +7,7 @@ use corelog_log::{Entries, ReadPlan};
 use corelog_replica::In;
 use corelog_rt::Runtime;
 
+use super::load::{self, LoadJob};
 use super::raise::RemoveJob;
 use crate::api::{Fetched, OffsetFound};
 use crate::handle::Inner;
@@ -18,6 +19,7 @@ pub(crate) enum Job {
     Offsets(OffsetsJob),
     Remove(RemoveJob),
     Catchup(CatchupJob),
+    Load(LoadJob),
 }
 
 /// A fetch of which some parts are on disk.
@@ -101,6 +103,7 @@ pub(crate) fn spawn<R: Runtime>(inner: &Rc<Inner<R>>, job: Job) {
             Job::Offsets(job) => offsets(&task, job).await,
             Job::Remove(job) => remove(&task, job).await,
             Job::Catchup(job) => catch_up(&task, job).await,
+            Job::Load(job) => load::run(&task, job).await,
         }
         drop(pass);
     });

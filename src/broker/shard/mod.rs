@@ -5,9 +5,11 @@
 //! log is the exception: appending fills the pending journal frame and never waits.
 
 mod admin;
+mod coordinators;
 mod fetch;
 mod group;
 pub(crate) mod job;
+pub(crate) mod load;
 mod metadata;
 mod offsets;
 mod produce;

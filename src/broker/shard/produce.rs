@@ -9,7 +9,7 @@ use corelog_replica::In;
 use corelog_rt::Runtime;
 
 use super::Shard;
-use super::group::{CommitWait, Held};
+use super::group::{Appender, CommitWait, Held};
 use super::visits::ItemId;
 use crate::api::{Acks, Produced};
 use crate::effects::Effects;
@@ -24,7 +24,7 @@ enum Leads {
 }
 
 /// Whether the log takes a batch now.
-enum Room {
+pub(super) enum Room {
     Some,
     None,
 }
@@ -35,7 +35,7 @@ impl<R: Runtime> Shard<R> {
         let id = self.produces.open(reply_to, count);
         for (index, item) in (0u32..).zip(visit.items) {
             let held = Held {
-                item: ItemId::new(id, index),
+                appender: Appender::Item(ItemId::new(id, index)),
                 header: item.header,
                 batch: item.batch,
                 in_sync: visit.acks == Acks::InSync,
@@ -44,16 +44,28 @@ impl<R: Runtime> Shard<R> {
         }
     }
 
-    pub(super) fn settle(&mut self, item: ItemId, outcome: Result<Produced>, fx: &mut Effects) {
-        if let Some((to, outcomes)) = self.produces.settle(item, outcome) {
-            fx.reply(to, Reply::Produce(outcomes));
+    pub(super) fn settle(
+        &mut self,
+        appender: Appender,
+        outcome: Result<Produced>,
+        fx: &mut Effects,
+    ) {
+        match appender {
+            Appender::Item(item) => {
+                if let Some((to, outcomes)) = self.produces.settle(item, outcome) {
+                    fx.reply(to, Reply::Produce(outcomes));
+                }
+            }
+            Appender::Coordinator(group, instance) => {
+                self.coordinator_appended(group, instance, outcome, fx);
+            }
         }
     }
 
     /// Proposes a batch, joins the wait of the batch that it repeats, holds it behind those that
     /// are held already, or refuses it.
-    fn append(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
-        let item = held.item;
+    pub(super) fn append(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
+        let appender = held.appender;
         if let Some(group) = self.groups.get_mut(&id)
             && !group.held.is_empty()
         {
@@ -62,13 +74,13 @@ impl<R: Runtime> Shard<R> {
         match self.check_append(id, held.in_sync, held.batch.len() as u64) {
             Ok(Room::Some) => {}
             Ok(Room::None) => return self.hold(id, held),
-            Err(error) => return self.settle(item, Err(error), fx),
+            Err(error) => return self.settle(appender, Err(error), fx),
         }
         self.admit(id, held, Leads::Perhaps, fx);
     }
 
     fn admit(&mut self, id: GroupId, held: Held, leads: Leads, fx: &mut Effects) {
-        let item = held.item;
+        let appender = held.appender;
         let not_leader = self.not_leader(id);
         let doubtful = leads == Leads::Perhaps && !self.is_lone(id);
         let group = self.groups.get_mut(&id).expect("checked to be there");
@@ -77,14 +89,14 @@ impl<R: Runtime> Shard<R> {
             Ok(Admission::Duplicate { base, last }) => {
                 let produced = group.produced(base, TimestampMs::NONE);
                 let wait = CommitWait {
-                    item,
+                    appender,
                     produced,
                     in_sync: held.in_sync,
                 };
                 if group.partition.high_watermark() <= last {
                     return group.commits.wait(last.plus(1), wait);
                 }
-                return self.settle(item, Ok(produced), fx);
+                return self.settle(appender, Ok(produced), fx);
             }
             // Producer states of earlier leaders count only once they are known to be committed.
             Err(Refusal::NotReady) => return group.held.push(held),
@@ -96,7 +108,7 @@ impl<R: Runtime> Shard<R> {
             Err(Refusal::Gap) => Error::SequenceGap,
             Err(Refusal::Forgotten) => Error::SequenceForgotten,
         };
-        self.settle(item, Err(error), fx);
+        self.settle(appender, Err(error), fx);
     }
 
     /// A refusal by what is known of a producer ends its sequence, so it must be the truth. A
@@ -145,7 +157,7 @@ impl<R: Runtime> Shard<R> {
         }
         stamp(&mut batch, accepted.base, accepted.epoch);
         let wait = CommitWait {
-            item: held.item,
+            appender: held.appender,
             produced: group.produced(accepted.base, append_time),
             in_sync: held.in_sync,
         };
@@ -188,7 +200,7 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// What is refused before anything is appended.
-    fn check_append(&self, id: GroupId, in_sync: bool, bytes: u64) -> Result<Room> {
+    pub(super) fn check_append(&self, id: GroupId, in_sync: bool, bytes: u64) -> Result<Room> {
         let group = self.leading(id)?;
         group.check_health()?;
         if in_sync && self.in_sync_count(id) < group.settings.min_insync_replicas {
@@ -217,12 +229,15 @@ impl<R: Runtime> Shard<R> {
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        let mut items: Vec<ItemId> = group.commits.drain().map(|wait| wait.item).collect();
-        items.extend(group.held.drain(..).map(|held| held.item));
-        items.extend(group.doubted.drain(..).map(|held| held.item));
+        let commits = group.commits.drain().map(|wait| wait.appender);
+        let mut appenders: Vec<Appender> = commits.collect();
+        appenders.extend(group.held.drain(..).map(|held| held.appender));
+        appenders.extend(group.doubted.drain(..).map(|held| held.appender));
         let trims = std::mem::take(&mut group.trims);
-        for item in items {
-            self.settle(item, Err(error.clone()), fx);
+        // Before its appends fail one by one: it is gone whole.
+        self.unhost(id, fx);
+        for appender in appenders {
+            self.settle(appender, Err(error.clone()), fx);
         }
         for wait in trims {
             self.settle_trim(wait.trim, Err(error.clone()), fx);

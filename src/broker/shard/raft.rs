@@ -87,6 +87,7 @@ impl<R: Runtime> Shard<R> {
                 }
                 self.release_held(group, fx);
                 self.fire_all(group, fx);
+                self.host(group, fx);
                 self.raised(group, fx);
             }
         }
@@ -183,6 +184,10 @@ impl<R: Runtime> Shard<R> {
         match entry.kind {
             EntryKind::Batch => {
                 let header = BatchHeader::parse(&entry.data).map_err(|e| e.to_string())?;
+                self.coordinator_marker(id, &header, &entry.data, fx);
+                let Some(group) = self.groups.get_mut(&id) else {
+                    return Ok(());
+                };
                 if entry.index <= group.checkpointed {
                     group.partition.recommit(&header);
                 } else {
@@ -248,7 +253,7 @@ impl<R: Runtime> Shard<R> {
             } else {
                 Ok(wait.produced)
             };
-            self.settle(wait.item, outcome, fx);
+            self.settle(wait.appender, outcome, fx);
         }
     }
 

@@ -121,6 +121,7 @@ impl<R: Runtime> Shard<R> {
             }
             Change::Nothing => {}
         }
+        self.coordinators.note(change);
     }
 
     /// Brings up the replicas of a topic that this core owns and does not have yet.

@@ -15,6 +15,7 @@ use crate::effects::Effects;
 use crate::message::{ReplyTo, Request};
 use crate::{Error, Result};
 
+use super::coordinators::Coordinators;
 use super::group::Group;
 use super::metadata::Controller;
 use super::visits::Visits;
@@ -43,6 +44,7 @@ pub(crate) struct Shard<R: Runtime> {
     /// Producer ids that this core has reserved.
     pub(super) producer_ids: Range<i64>,
     pub(crate) boot: raise::Boot,
+    pub(super) coordinators: Coordinators,
     pub(super) upkeep: upkeep::Clock,
 }
 
@@ -94,6 +96,7 @@ impl<R: Runtime> Shard<R> {
             trims: Visits::default(),
             waits: HashMap::new(),
             leaders: HashMap::new(),
+            coordinators: Coordinators::default(),
             producer_ids: 0..0,
         }
     }
@@ -113,6 +116,7 @@ impl<R: Runtime> Shard<R> {
             Request::Producers(groups) => self.producers(reply_to, groups, fx),
             Request::Sizes => self.sizes(reply_to, fx),
             Request::Admin(request) => self.admin(reply_to, request, fx),
+            Request::Coordinate(visit) => self.coordinate(reply_to, visit, fx),
         }
     }
 

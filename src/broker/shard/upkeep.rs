@@ -68,6 +68,7 @@ impl<R: Runtime> Shard<R> {
 
     pub(crate) fn tick(&mut self, fx: &mut Effects) {
         self.step(In::Tick, fx);
+        self.tick_coordinators(fx);
         self.flush(fx);
     }
 
