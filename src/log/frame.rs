@@ -37,6 +37,27 @@ pub(crate) struct FrameHeader {
     pub entries: u32,
     pub directory_at: u32,
     pub rows: u32,
+    /// What is known of the frames before: see [`MetadataBefore`].
+    pub metadata_before: MetadataBefore,
+}
+
+/// The last frame before this one that holds anything of the metadata group, so that a frame of
+/// which nothing is left may be known to have held nothing of it. On disk: 0 if nobody knows, else
+/// one more than that frame's sequence, which is 0 if there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct MetadataBefore(pub u64);
+
+impl MetadataBefore {
+    pub(crate) const NONE: Self = Self(1);
+
+    pub(crate) fn at(sequence: u64) -> Self {
+        Self(sequence + 1)
+    }
+
+    /// Whether none of the frames from `sequence` up to this one has any.
+    pub(crate) fn is_before(self, sequence: u64) -> bool {
+        self.0 > 0 && self.0 <= sequence
+    }
 }
 
 /// What a journal entry carries.
@@ -112,6 +133,7 @@ pub(crate) struct Stamp {
     pub live_from: u64,
     pub generation_first: u64,
     pub continues_after: u64,
+    pub metadata_before: MetadataBefore,
     /// The alignment of the file.
     pub block: u32,
 }
@@ -277,6 +299,7 @@ impl Builder {
             entries: self.entries,
             directory_at: count_u32(directory_at),
             rows: count_u32(self.rows.len()),
+            metadata_before: stamp.metadata_before,
         };
         put_header(&header, &mut self.buf[..HEADER_BYTES]);
         debug_assert!(parse_header(&self.buf).is_some());
@@ -318,6 +341,7 @@ fn put_header(header: &FrameHeader, bytes: &mut [u8]) {
     put(bytes, 76, header.entries.to_le_bytes());
     put(bytes, 80, header.directory_at.to_le_bytes());
     put(bytes, 84, header.rows.to_le_bytes());
+    put(bytes, 88, header.metadata_before.0.to_le_bytes());
     let sum = crc32c(bytes);
     put(bytes, 12, sum.to_le_bytes());
 }
@@ -346,6 +370,7 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Option<FrameHeader> {
         entries: get_u32(&copy, 76)?,
         directory_at: get_u32(&copy, 80)?,
         rows: get_u32(&copy, 84)?,
+        metadata_before: MetadataBefore(get_u64(&copy, 88)?),
     };
     let sound = header.bytes as usize >= HEADER_BYTES + DIRECTORY_BYTES
         && header.directory_at as usize >= HEADER_BYTES

@@ -29,6 +29,7 @@ fn build() -> Vec<u8> {
         live_from: 1,
         generation_first: 1,
         continues_after: 0,
+        metadata_before: MetadataBefore::at(4),
         block: 4096,
     };
     let (buf, rows) = builder.finish(&stamp);

@@ -11,7 +11,7 @@ use corelog_rt::AlignedBuf;
 use corelog_rt::local::Sender;
 
 use crate::codec::{count, index};
-use crate::frame::{Builder, FLAG_CLOSING, FLAG_SEAL, Row, Stamp};
+use crate::frame::{Builder, FLAG_CLOSING, FLAG_SEAL, MetadataBefore, Row, Stamp};
 use crate::{JournalId, JournalOptions};
 
 /// Frames are not filled beyond this; one entry may be larger.
@@ -105,6 +105,7 @@ pub(crate) struct Journal<F> {
     pub generation: u64,
     pub generation_first: u64,
     pub continues_after: u64,
+    pub metadata_before: MetadataBefore,
     pub next_sequence: u64,
     pub flushed_through: u64,
     /// The lowest sequence that is still needed.
@@ -146,6 +147,7 @@ impl<F: Clone> Journal<F> {
             generation,
             generation_first: 1,
             continues_after: 0,
+            metadata_before: MetadataBefore::NONE,
             next_sequence: 1,
             flushed_through: 0,
             live_from: 1,
@@ -279,10 +281,14 @@ impl<F: Clone> Journal<F> {
             live_from: self.live_from,
             generation_first: self.generation_first,
             continues_after: self.continues_after,
+            metadata_before: self.metadata_before,
             block,
         };
         let is_seal = open.is_empty();
         let (buf, rows) = open.finish(&stamp);
+        if rows.iter().any(|row| row.group == GroupId::METADATA) {
+            self.metadata_before = MetadataBefore::at(sequence);
+        }
         let file = self.files.back_mut().expect("made room");
         let position = file.used;
         file.used += count(buf.len());

@@ -90,6 +90,7 @@ fn note(verdict: &mut Verdict, damaged: &[u64]) {
 mod tests {
     use super::*;
     use crate::JournalId;
+    use crate::frame::MetadataBefore;
 
     /// (sequence, flushed_through, live_from, generation_first, continues_after)
     fn check(frames: &[(u64, u64, u64, u64, u64)], expected: (&[u64], &[u64], u64)) {
@@ -108,6 +109,7 @@ mod tests {
                 entries: 0,
                 directory_at: 128,
                 rows: 0,
+                metadata_before: MetadataBefore::NONE,
             })
             .collect();
         let verdict = judge(headers.iter());

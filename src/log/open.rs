@@ -10,6 +10,7 @@ use corelog_rt::{File, Gate, OpenMode, Runtime, Shared, oneshot};
 use crate::cache::Cache;
 use crate::codec::round_down;
 use crate::core::{Core, Disk, IdMap, Memory};
+use crate::frame::MetadataBefore;
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
 use crate::journal::{Item, Journal, JournalFile};
 use crate::log::Wake;
@@ -127,6 +128,11 @@ pub(crate) async fn make_folder<R: Runtime>(rt: &R, path: &Path) -> Result<(), E
         .map_err(|e| Error::io("create folder", path, e))?;
     // The data directory and the two levels below it.
     for parent in path.ancestors().skip(1).take(3) {
+        // Where a relative path begins.
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
         rt.sync_dir(parent)
             .await
             .map_err(|e| Error::io("flush folder", parent, e))?;
@@ -142,6 +148,8 @@ async fn continue_journal<R: Runtime>(
     journal.next_sequence = found.highest + 1;
     journal.generation_first = journal.next_sequence;
     journal.continues_after = found.last;
+    // The last frame may hold metadata: its header does not say.
+    journal.metadata_before = MetadataBefore::at(found.last);
     journal.flushed_through = found.last;
     journal.live_from = found.live_from;
     // The name of a file that was created just before the process died may not be durable.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use corelog_base::{Entry, GroupId, LogIndex, LogStart, Offset};
 
-use crate::frame::{EntryHead, Payload, Row};
+use crate::frame::{EntryHead, MetadataBefore, Payload, Row};
 use crate::map::term_at;
 use crate::record::{DAMAGE_MAX, GroupRecord};
 use crate::{DamagedRange, Position, TermStart};
@@ -55,9 +55,21 @@ pub(crate) struct Replay {
     pub groups: BTreeMap<GroupId, Replayed>,
     /// The last frame whose directory is lost: what it held, nobody knows.
     unknown: u64,
+    /// The same, if it may have held metadata.
+    unknown_metadata: u64,
+    /// What each good frame says of those before it.
+    before: BTreeMap<u64, MetadataBefore>,
 }
 
 impl Replay {
+    /// `before`: what each good frame says of those before it.
+    pub(crate) fn new(before: BTreeMap<u64, MetadataBefore>) -> Self {
+        Self {
+            before,
+            ..Self::default()
+        }
+    }
+
     /// Applies a frame; in ascending order of sequence.
     pub(crate) fn apply(&mut self, sequence: u64, content: Content) {
         match content {
@@ -77,6 +89,10 @@ impl Replay {
     /// A frame that nothing was found of.
     pub(crate) fn lost(&mut self, sequence: u64) {
         self.unknown = self.unknown.max(sequence);
+        let next = self.before.range(sequence + 1..).next();
+        if !next.is_some_and(|(_, before)| before.is_before(sequence)) {
+            self.unknown_metadata = self.unknown_metadata.max(sequence);
+        }
     }
 
     pub(crate) fn is_incomplete(&self) -> bool {
@@ -163,17 +179,20 @@ impl Replay {
     }
 
     /// Whether something of the group may be gone without a trace.
-    fn is_suspect(&self, group: &Replayed) -> bool {
+    fn is_suspect(&self, id: GroupId, group: &Replayed) -> bool {
         let record = group.record.as_ref().map_or(0, |r| r.0);
-        let unseen =
-            self.unknown > 0 && (self.unknown > group.last_sequence || record < self.unknown);
+        let unknown = match id {
+            GroupId::METADATA => self.unknown_metadata,
+            _ => self.unknown,
+        };
+        let unseen = unknown > 0 && (unknown > group.last_sequence || record < unknown);
         unseen || group.lost_record > record
     }
 
     /// Takes one group out, as it stands behind `settled` (by its map).
     pub(crate) fn finish(&mut self, id: GroupId, settled: Position) -> Option<Finished> {
         let group = self.groups.remove(&id)?;
-        let suspect = self.is_suspect(&group);
+        let suspect = self.is_suspect(id, &group);
         let mut finished = Finished {
             record: group.record,
             placement_epoch: group.placement_epoch,

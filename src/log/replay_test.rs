@@ -137,6 +137,37 @@ fn without_a_directory_everything_behind_is_suspect() {
     );
 }
 
+/// Frame 1 has the metadata, frame 2 is lost without a trace, frame 3 is sound.
+fn metadata_is_suspect(said_by_3: MetadataBefore) -> bool {
+    let mut replay = Replay::new(BTreeMap::from([(1, MetadataBefore::NONE), (3, said_by_3)]));
+    let metadata = |mut entry: JournalEntry| {
+        entry.head.group = GroupId::METADATA;
+        entry
+    };
+    let first = vec![
+        metadata(record(false)),
+        metadata(entry(1, 1)),
+        record(false),
+    ];
+    replay.apply(1, Content::Good(first));
+    replay.lost(2);
+    replay.apply(3, Content::Good(vec![]));
+    let other = replay.finish(GROUP, Position::default()).unwrap();
+    assert_eq!(other.damage.len(), 1, "no frame tells of other groups");
+    let found = replay.finish(GroupId::METADATA, Position::default());
+    !found.unwrap().damage.is_empty()
+}
+
+#[test]
+fn a_frame_that_is_lost_whole_is_known_to_have_had_no_metadata() {
+    assert!(!metadata_is_suspect(MetadataBefore::at(1)));
+    assert!(metadata_is_suspect(MetadataBefore::at(2)));
+    assert!(
+        metadata_is_suspect(MetadataBefore::default()),
+        "an older build"
+    );
+}
+
 #[test]
 fn the_newest_record_counts() {
     let mut replay = Replay::default();

@@ -154,7 +154,9 @@ impl Scan {
         settled: &BTreeMap<GroupId, Position>,
         all: &mut BTreeMap<GroupId, (JournalId, Finished)>,
     ) {
-        let mut replay = Replay::default();
+        let frames = journal.files.iter().flat_map(|file| &file.frames);
+        let before = frames.map(|(_, header)| (header.sequence, header.metadata_before));
+        let mut replay = Replay::new(before.collect());
         for sequence in &journal.verdict.damaged {
             if !journal.contents.contains_key(sequence) {
                 replay.lost(*sequence);

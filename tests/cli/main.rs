@@ -102,6 +102,27 @@ fn run(address: &str, arguments: &[&str], input: &str) -> Ended {
     )
 }
 
+/// As README says it: nothing but `serve`, twice.
+#[test]
+fn a_data_directory_is_made_where_one_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut process = Command::new(BINARY)
+            .args(["serve", "--listen-kafka", &free_address()])
+            .args(["--listen-http", &free_address()])
+            .current_dir(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines.map_while(Result::ok).any(|l| l.starts_with("Try:"));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(ready, "the broker starts");
+        assert!(dir.path().join("corelog-data/node.json").exists());
+    }
+}
+
 #[test]
 fn records_go_in_and_come_out() {
     let mut broker = Broker::start();

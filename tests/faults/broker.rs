@@ -159,6 +159,38 @@ impl Broker {
         assert!(sent.is_ok_and(|s| s.success()), "send {name} to the broker");
     }
 
+    /// SIGSTOP; returns when no thread of it can do anything any more: the signal alone takes as
+    /// long as a thread waits for a CPU.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn halt(&self) -> Result<(), String> {
+        self.signal("STOP");
+        let since = Instant::now();
+        while !self.is_halted() {
+            if since.elapsed() > PATIENCE {
+                return Err("the broker does not stop".to_owned());
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Whether every thread is stopped, or waits for the disk and will stop before it goes on.
+    fn is_halted(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id()));
+        let states = tasks.into_iter().flatten().flatten().map(|task| {
+            let text = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The name before it may hold anything.
+            let state = text.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+            state.and_then(|rest| rest.chars().next())
+        });
+        let states: Vec<Option<char>> = states.collect();
+        let first = states.first().copied().flatten();
+        let may_go_on = |state: &Option<char>| !matches!(state, Some('T' | 'D' | 'Z' | 'X') | None);
+        first == Some('T') && !states.iter().any(may_go_on)
+    }
+
     /// SIGTERM; returns when the process has drained.
     ///
     /// # Errors

@@ -180,8 +180,9 @@ impl Epoch {
         let count = usize::try_from(1 + run.random.below(UNFLUSHED_MAX)).unwrap_or(1);
         let frozen = self.stage.disk.freeze(count, UNFLUSHED_WAIT);
         let unflushed = frozen.lose_power(&left, survivors, &mut run.random);
-        self.broker.signal("STOP");
+        let halted = self.broker.halt();
         drop(frozen);
+        halted?;
         self.broker.signal("KILL");
         self.broker.wait();
         tally.unflushed += unflushed?;
