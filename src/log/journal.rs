@@ -369,8 +369,9 @@ impl<F: Clone> Journal<F> {
         } else {
             next.first_sequence
         };
-        // Some frame must say so before the file comes free.
-        if !self.has_work() {
+        // Some frame must say so before the file comes free; what waits for that very file gives
+        // none.
+        if self.open.is_none() {
             self.seal_now = true;
         }
     }

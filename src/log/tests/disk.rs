@@ -210,6 +210,53 @@ fn what_is_settled_is_read_back_before_and_after_a_restart() {
     });
 }
 
+/// More is waiting than two journal files hold: it goes through them, file by file.
+#[test]
+fn a_backlog_larger_than_the_journal_gets_through() {
+    const LAST: u64 = 120;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_path_buf();
+    on_core(move |rt| {
+        let path = path.clone();
+        async move {
+            let mut options = options(&path);
+            options.journal.files_max = 2;
+            let mut shares =
+                scan(&rt, &path, &[])
+                    .await
+                    .unwrap()
+                    .share_out(&[JournalId(1)], 1, |_| CoreId(0));
+            let log = Log::open(
+                rt.clone(),
+                options,
+                shares.remove(0),
+                Box::new(NoCheckpoints),
+            );
+            let log = log.await.unwrap();
+            log.create_group(GROUP, TOPIC, PARTITION, GroupConfig::default())
+                .unwrap();
+            for index in 1..=LAST {
+                log.append(GROUP, vec![entry(index, 30_000)], None).unwrap();
+            }
+            let all = async {
+                loop {
+                    for event in log.events().await {
+                        if let Event::Persisted { index, .. } = event {
+                            log.commit(GROUP, index);
+                            if index == LogIndex(LAST) {
+                                return;
+                            }
+                        }
+                    }
+                }
+            };
+            let done = corelog_rt::timeout(&rt, std::time::Duration::from_secs(60), all).await;
+            assert!(done.is_ok(), "{:?}", log.core_stats());
+            log.close().await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn records_are_found_by_time_in_segments_and_in_memory() {
     let dir = tempfile::tempdir().unwrap();
