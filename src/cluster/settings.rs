@@ -90,6 +90,26 @@ pub struct BrokerSettings {
     pub connection_idle_max: Option<Duration>,
     /// An idempotent producer that writes nothing for this long is forgotten.
     pub producer_id_expiration: Duration,
+    pub groups: GroupLimits,
+}
+
+/// What coordinators of groups obey.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GroupLimits {
+    pub session_min: Duration,
+    pub session_max: Duration,
+    /// How long an empty classic group waits for more members.
+    pub initial_delay: Duration,
+    /// Members of one group.
+    pub members_max: u32,
+    /// Of what is committed with an offset.
+    pub offset_metadata_bytes_max: u32,
+    /// How long offsets outlive their group's last member.
+    pub offsets_retention: Duration,
+    /// Partitions of the internal topic, when it is made.
+    pub offsets_partitions: u32,
+    pub consumer_session: Duration,
+    pub consumer_heartbeat: Duration,
 }
 
 fn millis(value: i64) -> Duration {
@@ -154,6 +174,19 @@ impl BrokerSettings {
             request_bytes_max: u32::try_from(long("socket.request.max.bytes")).unwrap_or(0),
             connection_idle_max: bounded(long("connections.max.idle.ms")),
             producer_id_expiration: millis(long("producer.id.expiration.ms")),
+            groups: GroupLimits {
+                session_min: millis(long("group.min.session.timeout.ms")),
+                session_max: millis(long("group.max.session.timeout.ms")),
+                initial_delay: millis(long("group.initial.rebalance.delay.ms")),
+                members_max: u32::try_from(long("group.max.size")).unwrap_or(u32::MAX),
+                offset_metadata_bytes_max: u32::try_from(long("offset.metadata.max.bytes"))
+                    .unwrap_or(0),
+                offsets_retention: millis(long("offsets.retention.minutes") * 60_000),
+                offsets_partitions: u32::try_from(long("offsets.topic.num.partitions"))
+                    .unwrap_or(1),
+                consumer_session: millis(long("group.consumer.session.timeout.ms")),
+                consumer_heartbeat: millis(long("group.consumer.heartbeat.interval.ms")),
+            },
         }
     }
 }

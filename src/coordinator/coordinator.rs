@@ -64,6 +64,8 @@ pub enum Event {
     Tick,
     /// Topics were made, grown or deleted.
     TopicsChanged,
+    /// These topics are gone for good.
+    TopicsDeleted(Vec<TopicId>),
     /// A transaction that wrote to this partition has ended, and its marker has committed.
     Marker(Marker),
 }

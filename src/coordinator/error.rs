@@ -38,8 +38,6 @@ errors! {
     RebalanceInProgress = "the group is rebalancing: join again";
     InconsistentProtocol = "the member has no protocol in common with the group";
     InvalidSessionTimeout = "the session timeout is out of bounds";
-    /// Join again with the id that comes with it.
-    MemberIdRequired = "join again with the id that was given";
     GroupFull = "the group has as many members as it may have";
     /// Another member has taken the static member's place.
     FencedInstance = "another member has taken the place of this static member";

@@ -120,6 +120,7 @@ impl<R: Runtime> Broker<R> {
     /// Another connection may be quicker: then the topic is there, or about to be.
     async fn make_internal_topic(&self, kind: Kind) -> Result<()> {
         let nodes = self.image(|image| image.nodes().count());
+        let partitions = self.image(|image| image.broker_settings().groups.offsets_partitions);
         let configs = [
             ("cleanup.policy", "compact"),
             ("compression.type", "producer"),
@@ -128,7 +129,7 @@ impl<R: Runtime> Broker<R> {
         let set = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));
         let topic = TopicSpec {
             name: kind.topic().to_owned(),
-            partitions: 50,
+            partitions: i32::try_from(partitions).unwrap_or(1),
             replication: i16::try_from(nodes.clamp(1, REPLICATION_MAX)).unwrap_or(1),
             configs: configs.into_iter().map(set).collect(),
             ..TopicSpec::default()

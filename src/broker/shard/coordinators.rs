@@ -11,8 +11,8 @@ use bytes::BytesMut;
 use corelog_base::{GroupId, Offset, TimestampMs, TopicId};
 use corelog_cluster::{Change, Image};
 use corelog_coordinator::{
-    At, Coordinator, Effect, Error as Refusal, Event, Kind, Marker, Producer, Reply as Answer,
-    Result as Answered, Settings, Stored, Token, Topics,
+    At, Coordinator, Effect, Error as Refusal, Event, GroupSettings, Kind, Marker, Producer,
+    Reply as Answer, Result as Answered, Settings, Stored, Token, Topics,
 };
 use corelog_record::{BatchBuilder, BatchHeader, Codec, ProducerState, records};
 use corelog_rt::Runtime;
@@ -40,6 +40,7 @@ pub(super) struct Coordinators {
     instances: u64,
     /// Topics were made, grown or deleted since the last tick.
     topics_changed: bool,
+    topics_deleted: Vec<TopicId>,
 }
 
 /// One coordinator.
@@ -59,6 +60,9 @@ struct Hosted {
 impl Coordinators {
     pub(super) fn note(&mut self, change: &Change) {
         self.topics_changed |= !matches!(change, Change::Nothing | Change::BrokersConfigured);
+        if let Change::TopicDeleted { topic, .. } = change {
+            self.topics_deleted.push(*topic);
+        }
     }
 }
 
@@ -287,6 +291,7 @@ impl<R: Runtime> Shard<R> {
     pub(super) fn tick_coordinators(&mut self, fx: &mut Effects) {
         let now = self.rt.now();
         let changed = std::mem::take(&mut self.coordinators.topics_changed);
+        let deleted = std::mem::take(&mut self.coordinators.topics_deleted);
         let hosted = self.coordinators.hosted.iter();
         let loaded = hosted.filter(|(_, hosted)| !hosted.loading);
         let due: Vec<(GroupId, bool)> = loaded
@@ -294,6 +299,9 @@ impl<R: Runtime> Shard<R> {
             .filter(|(_, due)| *due || changed)
             .collect();
         for (id, due) in due {
+            if !deleted.is_empty() {
+                self.step_coordinator(id, Event::TopicsDeleted(deleted.clone()), fx);
+            }
             if changed {
                 self.step_coordinator(id, Event::TopicsChanged, fx);
             }
@@ -345,8 +353,20 @@ impl<R: Runtime> Shard<R> {
     }
 }
 
-fn settings(_image: &Image) -> Settings {
-    Settings::default()
+fn settings(image: &Image) -> Settings {
+    let limits = image.broker_settings().groups;
+    Settings {
+        groups: GroupSettings {
+            session_min: limits.session_min,
+            session_max: limits.session_max,
+            initial_delay: limits.initial_delay,
+            members_max: limits.members_max,
+            offset_metadata_bytes_max: limits.offset_metadata_bytes_max,
+            offsets_retention: limits.offsets_retention,
+            consumer_session: limits.consumer_session,
+            consumer_heartbeat: limits.consumer_heartbeat,
+        },
+    }
 }
 
 fn producer_of(header: &BatchHeader) -> Producer {

@@ -385,6 +385,8 @@ fn epochs(restored: &RestoredGroup) -> Epochs {
 }
 
 fn group_config(settings: &TopicSettings) -> GroupConfig {
+    // What is only compacted is kept whatever its age and size.
+    let delete = settings.cleanup.delete;
     GroupConfig {
         durability: match settings.durability {
             corelog_cluster::Durability::Disk => corelog_log::Durability::Disk,
@@ -393,7 +395,7 @@ fn group_config(settings: &TopicSettings) -> GroupConfig {
         },
         segment_bytes_max: settings.segment_bytes,
         segment_age_max: settings.segment_age,
-        retention_bytes: settings.retention_bytes,
-        retention_age: settings.retention_age,
+        retention_bytes: settings.retention_bytes.filter(|_| delete),
+        retention_age: settings.retention_age.filter(|_| delete),
     }
 }

@@ -153,40 +153,52 @@ static DEFINITIONS: &[Definition] = &[
         Some("57671680"),
         "The most that one fetch returns, in bytes; less where memory is short.",
     ),
-    told(
+    row(
         "group.consumer.heartbeat.interval.ms",
         Int,
         Some("5000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "Heartbeat of members of consumer groups.",
     ),
-    told(
+    row(
         "group.consumer.session.timeout.ms",
         Int,
         Some("45000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "Session of members of consumer groups.",
     ),
-    told(
+    row(
         "group.initial.rebalance.delay.ms",
         Int,
         Some("3000"),
+        Check::Range(0, INT_MAX),
+        Dynamic,
         "How long a new group waits for more members.",
     ),
-    told(
+    row(
         "group.max.session.timeout.ms",
         Int,
         Some("1800000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "The longest session that a member may ask for.",
     ),
-    told(
+    row(
         "group.max.size",
         Int,
         Some("2147483647"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "How many members a group may have.",
     ),
-    told(
+    row(
         "group.min.session.timeout.ms",
         Int,
         Some("6000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "The shortest session that a member may ask for.",
     ),
     told(
@@ -510,10 +522,12 @@ static DEFINITIONS: &[Definition] = &[
         Some("1"),
         "Replication is pushed by the leader, core to core.",
     ),
-    told(
+    row(
         "offset.metadata.max.bytes",
         Int,
         Some("4096"),
+        Check::Range(0, INT_MAX),
+        Dynamic,
         "The longest metadata that a committed offset may carry.",
     ),
     told(
@@ -522,16 +536,20 @@ static DEFINITIONS: &[Definition] = &[
         Some("5000"),
         "How long a commit of offsets may take.",
     ),
-    told(
+    row(
         "offsets.retention.minutes",
         Int,
         Some("10080"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "How long the offsets of an empty group are kept.",
     ),
-    told(
+    row(
         "offsets.topic.num.partitions",
         Int,
         Some("50"),
+        Check::Range(1, 10_000),
+        Dynamic,
         "Partitions of __consumer_offsets.",
     ),
     told(

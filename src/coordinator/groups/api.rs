@@ -218,7 +218,7 @@ pub struct Listed {
     pub group: String,
     pub protocol_type: String,
     pub state: &'static str,
-    /// `Classic`, `Consumer` or `Share`.
+    /// `classic`, `consumer` or `share`.
     pub kind: &'static str,
 }
 

@@ -14,6 +14,8 @@ use super::context::Context;
 use super::handlers;
 use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
 
+type Start<R> = fn(Call<R>) -> Task<Started>;
+
 /// One API.
 pub(super) struct Api<R: Runtime> {
     pub(super) key: ApiKey,
@@ -21,7 +23,7 @@ pub(super) struct Api<R: Runtime> {
     pub(super) versions: RangeInclusive<i16>,
     /// Memory that the handler takes beyond the frame.
     pub(super) estimate: Estimate,
-    pub(super) start: fn(Call<R>) -> Task<Started>,
+    pub(super) start: Start<R>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +69,15 @@ impl<R: Runtime> Api<R> {
         Fetch 4..=18, Estimate::Frames(4), handlers::fetch::start;
         ListOffsets 1..=11, Estimate::Frames(4), whole!(handlers::list_offsets::handle);
         Metadata 0..=13, Estimate::Image, whole!(handlers::metadata::handle);
+        OffsetCommit 2..=10, Estimate::Frames(6), whole!(handlers::offset_commit::handle);
+        OffsetFetch 1..=10, Estimate::Frames(8), whole!(handlers::offset_fetch::handle);
+        FindCoordinator 0..=6, Estimate::Frames(8), whole!(handlers::find_coordinator::handle);
+        JoinGroup 0..=9, Estimate::Frames(4), whole!(handlers::join_group::handle);
+        Heartbeat 0..=4, Estimate::Frames(2), whole!(handlers::heartbeat::handle);
+        LeaveGroup 0..=5, Estimate::Frames(4), whole!(handlers::leave_group::handle);
+        SyncGroup 0..=5, Estimate::Frames(4), whole!(handlers::sync_group::handle);
+        DescribeGroups 0..=6, Estimate::Frames(8), whole!(handlers::describe_groups::handle);
+        ListGroups 0..=5, Estimate::Image, whole!(handlers::list_groups::handle);
         ApiVersions 0..=4, Estimate::Frames(1), whole!(handlers::api_versions::handle);
         CreateTopics 2..=7, Estimate::Frames(8), whole!(handlers::create_topics::handle);
         DeleteTopics 1..=6, Estimate::Frames(8), whole!(handlers::delete_topics::handle);
@@ -78,8 +89,10 @@ impl<R: Runtime> Api<R> {
         AlterConfigs 0..=2, Estimate::Frames(4), whole!(handlers::alter_configs::handle);
         DescribeLogDirs 1..=4, Estimate::Image, whole!(handlers::describe_log_dirs::handle);
         CreatePartitions 0..=3, Estimate::Frames(8), whole!(handlers::create_partitions::handle);
+        DeleteGroups 0..=2, Estimate::Frames(8), whole!(handlers::delete_groups::handle);
         IncrementalAlterConfigs 0..=1, Estimate::Frames(4),
             whole!(handlers::alter_configs::handle_incremental);
+        OffsetDelete 0..=0, Estimate::Frames(8), whole!(handlers::offset_delete::handle);
         DescribeCluster 0..=2, Estimate::Image, whole!(handlers::describe_cluster::handle);
         DescribeProducers 0..=0, Estimate::Frames(16), whole!(handlers::describe_producers::handle);
         DescribeTopicPartitions 0..=0, Estimate::Image,

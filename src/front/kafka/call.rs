@@ -58,6 +58,13 @@ impl<R: Runtime> Call<R> {
         self.frame.get(self.body_at..).unwrap_or_default()
     }
 
+    /// What the client calls itself; empty if it does not say.
+    pub(super) fn client_id(&self) -> &str {
+        let header = RequestHeader::decode(&self.frame);
+        let client = header.ok().and_then(|(header, _)| header.client_id);
+        client.unwrap_or_default()
+    }
+
     /// Takes the body out, to be split without a copy, and the memory reserved for it.
     pub(super) fn take_body(self) -> (Caller<R>, BytesMut, Credit) {
         let mut body = self.frame;

@@ -50,6 +50,37 @@ fn cluster_code(kind: corelog_cluster::Kind) -> ErrorCode {
     }
 }
 
+/// The code of a coordinator's refusal.
+pub(super) fn coordinator_code(error: corelog_coordinator::Error) -> ErrorCode {
+    use corelog_coordinator::Error;
+    match error {
+        Error::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        Error::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+        // As Kafka answers where the append of a coordinator takes too long.
+        Error::Unavailable | Error::TimedOut => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        Error::InvalidRequest => ErrorCode::INVALID_REQUEST,
+        Error::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
+        Error::UnknownMember => ErrorCode::UNKNOWN_MEMBER_ID,
+        Error::IllegalGeneration => ErrorCode::ILLEGAL_GENERATION,
+        Error::RebalanceInProgress => ErrorCode::REBALANCE_IN_PROGRESS,
+        Error::InconsistentProtocol => ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
+        Error::InvalidSessionTimeout => ErrorCode::INVALID_SESSION_TIMEOUT,
+        Error::GroupFull => ErrorCode::GROUP_MAX_SIZE_REACHED,
+        Error::FencedInstance => ErrorCode::FENCED_INSTANCE_ID,
+        Error::OffsetMetadataTooLarge => ErrorCode::OFFSET_METADATA_TOO_LARGE,
+        Error::GroupNotFound => ErrorCode::GROUP_ID_NOT_FOUND,
+        Error::NonEmptyGroup => ErrorCode::NON_EMPTY_GROUP,
+        Error::SubscribedTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+        Error::UnstableOffset => ErrorCode::UNSTABLE_OFFSET_COMMIT,
+        Error::FencedMemberEpoch => ErrorCode::FENCED_MEMBER_EPOCH,
+        Error::StaleMemberEpoch => ErrorCode::STALE_MEMBER_EPOCH,
+        Error::UnreleasedInstance => ErrorCode::UNRELEASED_INSTANCE_ID,
+        Error::UnsupportedAssignor => ErrorCode::UNSUPPORTED_ASSIGNOR,
+        Error::InvalidRegularExpression => ErrorCode::INVALID_REGULAR_EXPRESSION,
+        Error::ProducerFenced => ErrorCode::PRODUCER_FENCED,
+    }
+}
+
 /// The code of a batch that is refused.
 pub(super) fn batch_code(kind: corelog_record::Kind) -> ErrorCode {
     use corelog_record::Kind;

@@ -6,21 +6,33 @@ pub(super) mod api_versions;
 mod batch;
 pub(super) mod create_partitions;
 pub(super) mod create_topics;
+pub(super) mod delete_groups;
 pub(super) mod delete_records;
 pub(super) mod delete_topics;
 pub(super) mod describe_cluster;
 pub(super) mod describe_configs;
+pub(super) mod describe_groups;
 pub(super) mod describe_log_dirs;
 pub(super) mod describe_producers;
 pub(super) mod describe_topic_partitions;
 pub(super) mod fetch;
+pub(super) mod find_coordinator;
+mod groups;
+pub(super) mod heartbeat;
 pub(super) mod init_producer_id;
+pub(super) mod join_group;
+pub(super) mod leave_group;
+pub(super) mod list_groups;
 pub(super) mod list_offsets;
 pub(super) mod metadata;
+pub(super) mod offset_commit;
+pub(super) mod offset_delete;
+pub(super) mod offset_fetch;
 pub(super) mod offset_for_leader_epoch;
 mod operations;
 mod parts;
 pub(super) mod produce;
+pub(super) mod sync_group;
 
 #[cfg(test)]
 mod admin_test;
@@ -30,6 +42,8 @@ mod describe_test;
 mod fetch_test;
 #[cfg(test)]
 mod fetch_wait_test;
+#[cfg(test)]
+mod groups_test;
 #[cfg(test)]
 mod metadata_test;
 #[cfg(test)]
