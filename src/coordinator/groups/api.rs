@@ -21,6 +21,9 @@ pub enum Request {
     Describe(String),
     Delete(String),
     DeleteOffsets(DeleteOffsets),
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
+    /// A group of KIP-848.
+    DescribeConsumer(String),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -37,13 +40,19 @@ pub enum Reply {
     Fetched(Vec<FetchedTopic>),
     Listed(Vec<Listed>),
     Described(Described),
+    Beat(Beat),
+    DescribedConsumer(DescribedConsumer),
 }
 
 impl Request {
     pub(crate) fn only_reads(&self) -> bool {
         matches!(
             self,
-            Request::Heartbeat(_) | Request::Fetch(_) | Request::List(_) | Request::Describe(_)
+            Request::Heartbeat(_)
+                | Request::Fetch(_)
+                | Request::List(_)
+                | Request::Describe(_)
+                | Request::DescribeConsumer(_)
         )
     }
 }
@@ -246,3 +255,60 @@ pub struct DeleteOffsets {
     pub group: String,
     pub topics: Vec<(String, Vec<i32>)>,
 }
+
+/// A heartbeat of a member of KIP-848. What is None has not changed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ConsumerHeartbeat {
+    pub group: String,
+    pub client: Client,
+    /// Made by the member; empty in the first request of older clients.
+    pub member: String,
+    /// 0 joins, -1 leaves, -2 leaves as a static member that comes back.
+    pub epoch: i32,
+    pub instance: Option<String>,
+    pub rack: Option<String>,
+    pub rebalance_ms: Option<i32>,
+    pub topics: Option<Vec<String>>,
+    /// Empty for none.
+    pub pattern: Option<String>,
+    pub assignor: Option<String>,
+    /// What the member has.
+    pub owned: Option<Vec<(TopicId, Vec<i32>)>>,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Beat {
+    pub member: String,
+    pub epoch: i32,
+    /// None if it has not changed.
+    pub assignment: Option<Vec<(TopicId, Vec<i32>)>>,
+}
+
+/// A group of KIP-848.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DescribedConsumer {
+    pub state: &'static str,
+    pub epoch: i32,
+    pub assignment_epoch: i32,
+    pub assignor: &'static str,
+    pub members: Vec<DescribedConsumerMember>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct DescribedConsumerMember {
+    pub id: String,
+    pub instance: Option<String>,
+    pub rack: Option<String>,
+    pub epoch: i32,
+    pub client: Client,
+    pub topics: Vec<String>,
+    pub pattern: Option<String>,
+    pub assigned: Vec<TopicPartitions>,
+    pub target: Vec<TopicPartitions>,
+    /// It speaks the classic protocol.
+    pub classic: bool,
+}
+
+/// Partitions of a topic: its id, its name (empty if it is gone), and which.
+pub type TopicPartitions = (TopicId, String, Vec<i32>);

@@ -1,11 +1,13 @@
 //! Groups of one partition of `__consumer_offsets`: members, generations, and committed offsets.
 //!
 //! [`Groups`] holds every group of its partition. A group is classic (members agree on opaque
-//! protocols, one of them assigns), and beside its members it has offsets. What must outlive this
-//! broker is stored as Kafka stores it, so that tools which read the topic work.
+//! protocols, one of them assigns) or of KIP-848 (the coordinator assigns), and beside its members
+//! it has offsets. What must outlive this broker is stored as Kafka stores it, so that tools which
+//! read the topic work.
 
 mod api;
 mod classic;
+mod consumer;
 mod cx;
 mod group;
 mod offsets;
@@ -15,6 +17,8 @@ mod state;
 
 #[cfg(test)]
 mod classic_test;
+#[cfg(test)]
+mod consumer_test;
 #[cfg(test)]
 mod offsets_test;
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Records back into state.
 
 use corelog_base::{LeaderEpoch, TimestampMs};
-use corelog_wire::kafka::internal::{GroupMetadataValue, OffsetCommitKey, OffsetCommitValue};
+use corelog_wire::kafka::internal::{
+    GroupMetadataValue, OffsetCommitKey, OffsetCommitValue, OffsetsKey,
+};
 
 use super::classic::Classic;
+use super::consumer;
 use super::group::{Group, Members};
 use super::offsets::Offset;
 use super::{Committed, Groups};
@@ -36,7 +39,7 @@ impl Groups {
             place: self.commits,
         };
         let group = self.groups.entry(key.group.to_owned());
-        let group = group.or_insert_with(|| Group::classic(key.group, at.wall));
+        let group = group.or_insert_with(|| Group::new(key.group, at.wall));
         let Some(producer) = record.producer else {
             group.offsets.set(key.topic, key.partition, offset);
             return Ok(());
@@ -54,13 +57,33 @@ impl Groups {
         id: &str,
         value: Option<&[u8]>,
     ) -> std::result::Result<(), corelog_wire::Error> {
-        let classic = match value {
-            Some(value) => Classic::restore(id, &GroupMetadataValue::decode(value)?),
-            None => Classic::new(id, at.wall),
+        let group = self.groups.entry(id.to_owned());
+        let group = group.or_insert_with(|| Group::new(id, at.wall));
+        match (&group.members, value) {
+            (_, Some(value)) => {
+                let value = GroupMetadataValue::decode(value)?;
+                group.members = Members::Classic(Classic::restore(id, &value));
+            }
+            (Members::Classic(_), None) => {
+                group.members = Members::Classic(Classic::new(id, at.wall));
+            }
+            // The group of KIP-848 that followed it.
+            (Members::Consumer(_), None) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn replay_consumer(
+        &mut self,
+        at: &At<'_>,
+        key: &OffsetsKey<'_>,
+        value: Option<&[u8]>,
+    ) -> std::result::Result<(), corelog_wire::Error> {
+        let Some(id) = consumer::group_of(key) else {
+            return Ok(());
         };
         let group = self.groups.entry(id.to_owned());
-        let group = group.or_insert_with(|| Group::classic(id, at.wall));
-        group.members = Members::Classic(classic);
-        Ok(())
+        let group = group.or_insert_with(|| Group::new(id, at.wall));
+        group.replay_consumer(key, value, at.wall)
     }
 }

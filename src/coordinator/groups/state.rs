@@ -6,13 +6,12 @@ use std::time::Duration;
 use corelog_base::{Monotonic, ProducerId, Random, TimestampMs, TopicId};
 use corelog_wire::kafka::internal::OffsetsKey;
 
-use super::classic::Classic;
 use super::cx::Cx;
 use super::group::{Group, Members};
 use super::offsets::{Offset, Offsets};
 use super::{
-    Commit, DeleteOffsets, Fetch, FetchedTopic, Join, List, Reply, Request, TransactionalCommit,
-    records,
+    Commit, ConsumerHeartbeat, DeleteOffsets, Fetch, FetchedTopic, Join, List, Reply, Request,
+    TransactionalCommit, records,
 };
 use crate::{
     At, Coordinator, Effect, Error, Event, Marker, Replayed, Request as AnyRequest, Result, Token,
@@ -91,7 +90,7 @@ impl Groups {
             if self.groups.len() >= GROUPS_MAX {
                 return Err(Error::Unavailable);
             }
-            self.groups.insert(id.to_owned(), Group::classic(id, wall));
+            self.groups.insert(id.to_owned(), Group::new(id, wall));
         }
         Ok(())
     }
@@ -109,17 +108,18 @@ impl Groups {
     fn request(&mut self, at: &At<'_>, token: Token, request: Request, out: &mut Vec<Effect>) {
         let reply = match request {
             Request::Join(join) => self.join(at, &join, token, out),
-            Request::Sync(sync) => self.classic(&sync.group, at, out, |classic, cx| {
-                classic.sync(&sync, token, cx);
+            Request::Sync(sync) => self.member(&sync.group, at, out, |group, cx| {
+                group.sync(&sync, token, cx);
             }),
-            Request::Leave(leave) => self.classic(&leave.group, at, out, |classic, cx| {
-                classic.leave(&leave.members, token, cx);
+            Request::Leave(leave) => self.member(&leave.group, at, out, |group, cx| {
+                group.leave(&leave, token, cx);
             }),
-            Request::Heartbeat(heartbeat) => {
-                self.classic(&heartbeat.group, at, out, |classic, cx| {
-                    let reply = classic.heartbeat(&heartbeat.membership, cx);
-                    cx.reply(token, reply);
-                })
+            Request::Heartbeat(heartbeat) => self.member(&heartbeat.group, at, out, |group, cx| {
+                group.heartbeat(&heartbeat, token, cx);
+            }),
+            Request::ConsumerHeartbeat(beat) => self.beat(at, &beat, token, out),
+            Request::DescribeConsumer(group) => {
+                answer(token, self.describe_consumer(at, &group), out)
             }
             Request::Commit(commit) => self.commit(at, &commit, token, out),
             Request::TransactionalCommit(commit) => self.commit_pending(at, &commit, token, out),
@@ -135,21 +135,49 @@ impl Groups {
         }
     }
 
-    /// A step of a classic group for one of its members.
-    fn classic(
+    /// A step of a group for one of its members.
+    fn member(
         &mut self,
         id: &str,
         at: &At<'_>,
         out: &mut Vec<Effect>,
-        step: impl FnOnce(&mut Classic, &mut Cx<'_>),
+        step: impl FnOnce(&mut Group, &mut Cx<'_>),
     ) -> Result<()> {
         if id.is_empty() {
             return Err(Error::InvalidGroupId);
         }
-        let stepped = self.with(id, at, out, |group, cx| match &mut group.members {
-            Members::Classic(classic) => step(classic, cx),
-        });
+        let stepped = self.with(id, at, out, step);
         stepped.map_err(|_| Error::UnknownMember)
+    }
+
+    fn beat(
+        &mut self,
+        at: &At<'_>,
+        beat: &ConsumerHeartbeat,
+        token: Token,
+        out: &mut Vec<Effect>,
+    ) -> Result<()> {
+        beat.check()?;
+        if beat.epoch == 0 {
+            self.ensure(&beat.group, at.wall)?;
+        }
+        let stepped = self.with(&beat.group, at, out, |group, cx| {
+            let told = group.beat(beat, cx);
+            cx.reply(token, told.map(Reply::Beat));
+        });
+        self.forget(&beat.group);
+        stepped
+    }
+
+    fn describe_consumer(&self, at: &At<'_>, id: &str) -> Result<Reply> {
+        let group = self.groups.get(id).ok_or(Error::GroupNotFound)?;
+        match &group.members {
+            Members::Consumer(consumer) => {
+                let told = consumer.describe(at.topics);
+                Ok(Reply::DescribedConsumer(told))
+            }
+            Members::Classic(_) => Err(Error::GroupNotFound),
+        }
     }
 
     fn join(
@@ -162,8 +190,8 @@ impl Groups {
         if join.member.is_empty() {
             self.ensure(&join.group, at.wall)?;
         }
-        let joined = self.classic(&join.group, at, out, |classic, cx| {
-            classic.join(join, token, cx);
+        let joined = self.member(&join.group, at, out, |group, cx| {
+            group.join(join, token, cx);
         });
         self.forget(&join.group);
         joined
@@ -257,6 +285,7 @@ impl Groups {
 
     fn fetch(&mut self, at: &At<'_>, fetch: &Fetch) -> Result<Reply> {
         if let Some(group) = self.groups.get(&fetch.group) {
+            group.check_fetch(fetch.membership.as_ref())?;
             return Ok(Reply::Fetched(group.offsets.fetch(fetch, at)));
         }
         let nothing = |(name, partitions): &(String, Vec<i32>)| FetchedTopic {
@@ -271,16 +300,14 @@ impl Groups {
         let any = |filter: &[String], is: &str| {
             filter.is_empty() || filter.iter().any(|name| name.eq_ignore_ascii_case(is))
         };
-        let all = self.groups.iter().map(|(id, group)| group.listed(id));
+        let all = self.groups.values().map(Group::listed);
         let wanted = all.filter(|g| any(&list.states, g.state) && any(&list.types, g.kind));
         Reply::Listed(wanted.collect())
     }
 
     fn describe(&self, id: &str) -> Result<Reply> {
         let group = self.groups.get(id).ok_or(Error::GroupNotFound)?;
-        match &group.members {
-            Members::Classic(classic) => Ok(Reply::Described(classic.describe())),
-        }
+        group.reply_to_describe()
     }
 
     fn delete(&mut self, at: &At<'_>, id: &str, token: Token, out: &mut Vec<Effect>) -> Result<()> {
@@ -289,7 +316,7 @@ impl Groups {
             return Err(Error::NonEmptyGroup);
         }
         self.with(id, at, out, |group, cx| {
-            group.bury(id, cx);
+            group.bury(cx);
             cx.reply(token, Ok(Reply::Done));
         })?;
         self.remove(id);
@@ -366,9 +393,9 @@ impl Groups {
         let ids: Vec<String> = ids.map(|(id, _)| id.clone()).take(EXPIRY_GROUPS).collect();
         for id in &ids {
             let vacant = self.with(id, at, out, |group, cx| {
-                group.expire(id, cx);
+                group.expire(cx);
                 if group.is_vacant() {
-                    group.bury(id, cx);
+                    group.bury(cx);
                 }
                 group.is_vacant()
             });
@@ -412,7 +439,7 @@ impl Coordinator for Groups {
         match OffsetsKey::decode(record.key)? {
             OffsetsKey::OffsetCommit(key) => self.replay_offset(at, &key, record),
             OffsetsKey::GroupMetadata(key) => self.replay_classic(at, key.group, record.value),
-            _ => Ok(()),
+            key => self.replay_consumer(at, &key, record.value),
         }
     }
 
@@ -437,7 +464,7 @@ impl Coordinator for Groups {
                 self.request(at, token, request, out);
             }
             Event::Tick => self.tick(at, out),
-            Event::TopicsChanged => {}
+            Event::TopicsChanged => self.groups.values_mut().for_each(Group::note_topics),
             Event::TopicsDeleted(topics) => self.delete_topics(at, &topics, out),
             Event::Marker(marker) => self.decide(&marker),
         }

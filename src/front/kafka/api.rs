@@ -95,6 +95,10 @@ impl<R: Runtime> Api<R> {
         OffsetDelete 0..=0, Estimate::Frames(8), whole!(handlers::offset_delete::handle);
         DescribeCluster 0..=2, Estimate::Image, whole!(handlers::describe_cluster::handle);
         DescribeProducers 0..=0, Estimate::Frames(16), whole!(handlers::describe_producers::handle);
+        ConsumerGroupHeartbeat 0..=1, Estimate::Frames(4),
+            whole!(handlers::consumer_group_heartbeat::handle);
+        ConsumerGroupDescribe 0..=1, Estimate::Frames(8),
+            whole!(handlers::consumer_group_describe::handle);
         DescribeTopicPartitions 0..=0, Estimate::Image,
             whole!(handlers::describe_topic_partitions::handle);
     };

@@ -68,6 +68,8 @@ fn the_table_is_sorted_known_and_what_was_promised() {
         (47, 0, 0),
         (60, 0, 2),
         (61, 0, 0),
+        (68, 0, 1),
+        (69, 0, 1),
         (75, 0, 0),
     ];
     assert_eq!(served, expected);

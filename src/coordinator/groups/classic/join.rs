@@ -19,6 +19,18 @@ enum Kept {
     Nothing,
 }
 
+impl Join {
+    pub(in super::super) fn check_session(&self, cx: &Cx<'_>) -> Result<()> {
+        let session = u64::try_from(self.session_ms).map_err(|_| Error::InvalidSessionTimeout)?;
+        let session = Duration::from_millis(session);
+        let settings = cx.settings();
+        match session < settings.session_min || session > settings.session_max {
+            true => Err(Error::InvalidSessionTimeout),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Classic {
     /// Answers, now or when the group's next generation begins.
     pub(in super::super) fn join(&mut self, join: &Join, token: Token, cx: &mut Cx<'_>) {
@@ -28,13 +40,8 @@ impl Classic {
     }
 
     fn try_join(&mut self, join: &Join, token: Token, cx: &mut Cx<'_>) -> Result<()> {
-        let session = u64::try_from(join.session_ms).map_err(|_| Error::InvalidSessionTimeout)?;
-        let session = Duration::from_millis(session);
-        let settings = cx.settings();
-        if session < settings.session_min || session > settings.session_max {
-            return Err(Error::InvalidSessionTimeout);
-        }
-        self.check_room(join, settings.members_max)?;
+        join.check_session(cx)?;
+        self.check_room(join, cx.settings().members_max)?;
         if !self.supports(join) {
             return Err(Error::InconsistentProtocol);
         }

@@ -9,12 +9,14 @@
 //! | completing | all know the generation; the leader has yet to say who gets what |
 //! | stable | every member can have its assignment |
 
+mod convert;
 mod group;
 mod join;
 mod member;
 mod phase;
 mod sync;
 
+pub(super) use convert::Part;
 use group::Preparing;
-pub(super) use group::{Classic, State};
+pub(super) use group::{CONSUMER, Classic, State};
 pub(super) use member::Member;

@@ -13,7 +13,7 @@ use crate::{Result, Token};
 
 impl Classic {
     /// Members have come, gone or changed: the generation ends, unless it is ending already.
-    pub(super) fn rebalance(&mut self, cx: &mut Cx<'_>) {
+    pub(in super::super) fn rebalance(&mut self, cx: &mut Cx<'_>) {
         if self.state != State::Preparing {
             self.prepare(cx);
         }
