@@ -68,8 +68,15 @@ compat-big RUNTIME="ring": _release
 
 # Mutated record batches, and mutated messages and headers for SECONDS a kind
 fuzz SECONDS="60":
-    cargo test --release -p corelog-record --test fuzz
+    CORELOG_FUZZ_SECONDS={{SECONDS}} cargo test --release -p corelog-record --test fuzz
     CORELOG_FUZZ_SECONDS={{SECONDS}} cargo test --release -p corelog-wire fuzz_test
+
+# So many mutants for each decoder: every message in every version, headers, batches of every codec
+fuzz-long INPUTS="1000000" SEED="1":
+    CORELOG_FUZZ_INPUTS={{INPUTS}} CORELOG_FUZZ_SEED={{SEED}} \
+        cargo test --release -p corelog-record --test fuzz -- --nocapture
+    CORELOG_FUZZ_INPUTS={{INPUTS}} CORELOG_FUZZ_SEED={{SEED}} \
+        cargo test --release -p corelog-wire fuzz_test -- --nocapture
 
 # What a consensus proposal costs
 bench-replica:

@@ -2,7 +2,7 @@
 //!
 //! A room that reads bytes from outside keeps a folder of small seeds beside its code and a test
 //! that hands each decoder to [`Fuzz::run`]: seeds as they are first, then mutations of them for a
-//! bounded time. A run fails on a panic and on memory beyond four times the input and 64 KiB; it
+//! bounded time, or so many of them (`just fuzz-long`). A run fails on a panic and on memory beyond four times the input and 64 KiB; it
 //! prints the input as a line for the corpus, which is then the regression test.
 //!
 //! ```no_run

@@ -14,52 +14,103 @@ const FIXED_BYTES: usize = 64 << 10;
 /// Mutations that a run tries however slow the machine is, so that a busy one proves something.
 const MUTATIONS_MIN: u64 = 500;
 
+/// How long a run takes.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Time(Duration),
+    /// So many mutations, whatever time they take; each run then prints what it saw.
+    Mutations(u64),
+}
+
 /// How long, and from which seed.
 #[derive(Clone, Debug)]
 pub struct Fuzz {
-    time: Duration,
+    limit: Limit,
     seed: u64,
 }
 
+/// What a run saw.
+#[derive(Clone, Copy, Default, Debug)]
+struct Seen {
+    inputs: u64,
+    /// The most that the target held beyond four times its input.
+    excess_bytes: usize,
+}
+
 impl Fuzz {
-    /// A time for all of `targets` together: `CORELOG_FUZZ_SECONDS`, or three. The seed of a
-    /// failure is printed and repeated by `CORELOG_FUZZ_SEED`.
+    /// A time for all of `targets` together: `CORELOG_FUZZ_SECONDS`, or three; or, for each, as many
+    /// mutations as `CORELOG_FUZZ_INPUTS` says. The seed of a failure is printed and repeated by
+    /// `CORELOG_FUZZ_SEED`.
     ///
     /// # Panics
     /// If a variable is not a number.
     pub fn from_env(targets: u32) -> Fuzz {
-        let number = |name, default| match std::env::var(name) {
-            Ok(text) => text
-                .parse()
-                .unwrap_or_else(|_| panic!("{name} is not a number")),
-            Err(_) => default,
-        };
+        let time = Duration::from_secs(number("CORELOG_FUZZ_SECONDS").unwrap_or(3));
+        let mutations = number("CORELOG_FUZZ_INPUTS").map(Limit::Mutations);
         Fuzz {
-            time: Duration::from_secs(number("CORELOG_FUZZ_SECONDS", 3)) / targets.max(1),
-            seed: number("CORELOG_FUZZ_SEED", 1),
+            limit: mutations.unwrap_or(Limit::Time(time / targets.max(1))),
+            seed: number("CORELOG_FUZZ_SEED").unwrap_or(1),
         }
     }
 
-    /// Every seed as it is, then mutations until the time is over, but no fewer than 500. Gives
-    /// the number of inputs.
+    /// Every seed as it is, then mutations until the limit, but no fewer than 500. Gives the number
+    /// of inputs.
     ///
     /// # Panics
     /// If `target` panics or holds too much memory; the input is printed first.
-    pub fn run(&self, name: &str, seeds: &[Seed], mut target: impl FnMut(&[u8])) -> u64 {
-        for seed in seeds {
-            check(name, self.seed, &seed.bytes, &mut target);
-        }
+    pub fn run(&self, name: &str, seeds: &[Seed], target: impl FnMut(&[u8])) -> u64 {
+        let mut fixed = seeds.iter();
+        let make = |random: &mut Random| match fixed.next() {
+            Some(seed) => seed.bytes.clone(),
+            None => {
+                let (one, other) = (pick(random, seeds), pick(random, seeds));
+                mutate(random, one, other)
+            }
+        };
+        self.run_made(name, seeds.len() as u64, make, target)
+    }
+
+    /// As [`Fuzz::run`], with inputs that `make` makes: the first `fixed` of them count beside the
+    /// limit.
+    ///
+    /// # Panics
+    /// As [`Fuzz::run`].
+    pub fn run_made(
+        &self,
+        name: &str,
+        fixed: u64,
+        mut make: impl FnMut(&mut Random) -> Vec<u8>,
+        mut target: impl FnMut(&[u8]),
+    ) -> u64 {
         let mut random = Random::new(self.seed);
         let start = Instant::now();
-        let mut mutations = 0;
-        while mutations < MUTATIONS_MIN || start.elapsed() < self.time {
-            let (one, other) = (pick(&mut random, seeds), pick(&mut random, seeds));
-            let input = mutate(&mut random, one, other);
-            check(name, self.seed, &input, &mut target);
-            mutations += 1;
+        let mut seen = Seen::default();
+        while seen.inputs < fixed || !self.is_over(seen.inputs - fixed, start) {
+            let input = make(&mut random);
+            let held = check(name, self.seed, &input, &mut target);
+            let excess = held.saturating_sub(input.len() * INPUT_FACTOR);
+            seen.excess_bytes = seen.excess_bytes.max(excess);
+            seen.inputs += 1;
         }
-        seeds.len() as u64 + mutations
+        if let Limit::Mutations(_) = self.limit {
+            let (inputs, excess, took) = (seen.inputs, seen.excess_bytes, start.elapsed());
+            eprintln!("{name}: {inputs} inputs, 4 x input + {excess} bytes at most, {took:.1?}");
+        }
+        seen.inputs
     }
+
+    fn is_over(&self, mutations: u64, start: Instant) -> bool {
+        match self.limit {
+            Limit::Time(time) => mutations >= MUTATIONS_MIN && start.elapsed() >= time,
+            Limit::Mutations(wanted) => mutations >= wanted.max(MUTATIONS_MIN),
+        }
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
 fn pick<'a>(random: &mut Random, seeds: &'a [Seed]) -> &'a [u8] {
@@ -69,7 +120,8 @@ fn pick<'a>(random: &mut Random, seeds: &'a [Seed]) -> &'a [u8] {
     }
 }
 
-fn check(name: &str, seed: u64, input: &[u8], target: &mut impl FnMut(&[u8])) {
+/// The most that the target held.
+fn check(name: &str, seed: u64, input: &[u8], target: &mut impl FnMut(&[u8])) -> usize {
     let report = Report {
         name,
         seed,
@@ -85,6 +137,7 @@ fn check(name: &str, seed: u64, input: &[u8], target: &mut impl FnMut(&[u8])) {
         input.len(),
     );
     report.passed.set(true);
+    usage.peak_bytes
 }
 
 /// Prints the input when the target has failed, as a line for the corpus.
@@ -118,10 +171,31 @@ mod tests {
             bytes: vec![0, 0, 0, 1, 7],
         }];
         let fuzz = Fuzz {
-            time: Duration::from_millis(300),
+            limit: Limit::Time(Duration::from_millis(300)),
             seed: 1,
         };
         catch_unwind(AssertUnwindSafe(|| fuzz.run("target", &seeds, target))).is_err()
+    }
+
+    #[test]
+    fn runs_as_often_as_it_is_told() {
+        let fuzz = Fuzz {
+            limit: Limit::Mutations(2_000),
+            seed: 1,
+        };
+        let seed = Seed {
+            label: "seed".to_owned(),
+            bytes: vec![1, 2, 3],
+        };
+        let mut inputs = Vec::new();
+        let runs = fuzz.run("target", std::slice::from_ref(&seed), |input| {
+            inputs.push(input.len())
+        });
+        assert_eq!((runs, inputs.len()), (2_001, 2_001));
+        assert_eq!(inputs[0], 3);
+        let mut lengths = 0..;
+        let make = |_: &mut Random| vec![0; lengths.next().unwrap_or(0)];
+        assert_eq!(fuzz.run_made("target", 3, make, |_| ()), 2_003);
     }
 
     #[test]
