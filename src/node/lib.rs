@@ -8,6 +8,7 @@ mod conduct;
 mod cores;
 mod identity;
 mod inspect;
+mod memory;
 mod metrics;
 mod placement;
 mod recovery;

@@ -16,6 +16,7 @@ use crate::checks::{check_host, check_ports, check_space, segment_files_max};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::identity::{Identity, identity, lock};
+use crate::memory::Limits;
 use crate::metrics::render;
 use crate::recovery::Recovery;
 use crate::settings::CoreChoice;
@@ -47,6 +48,7 @@ async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     check_ports(settings).await?;
     let cpus = cpus(&settings.cores);
     let cores = u16::try_from(cpus.len()).map_err(|_| "more cores than can be counted")?;
+    let connections_max = Limits::of_host(descriptors).connections_max(settings, cores)?;
     if !settings.data.join("placement").exists() {
         let space = corelog_rt::space(&settings.data);
         let space = space.map_err(|e| format!("look at the free space: {e}"))?;
@@ -68,6 +70,7 @@ async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     };
     let mut plan = plan(settings, identity, cores)?;
     plan.log.segment_files_max = segment_files_max(descriptors, cores);
+    plan.door.connections_max = connections_max;
     let mut conductor = Conductor::start(plan, settings.runtime, &cpus, options)?;
     let recovery = Recovery::start(conductor.plan(), Arc::clone(&board));
     let booted = tokio::select! {

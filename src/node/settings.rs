@@ -27,7 +27,7 @@ pub struct Settings {
     pub kafka_listen: SocketAddr,
     /// Host and port that clients are told; the listen address if none.
     pub kafka_advertise: Option<(String, u16)>,
-    /// A core's.
+    /// A core's; fewer where memory or descriptors are short.
     pub connections_max: u32,
     /// A core's pool for requests and responses.
     pub request_memory_bytes: u64,
@@ -147,7 +147,7 @@ pub const KEYS: &[Key] = &[
     ),
     key!(
         "kafka.connections_max",
-        "connections a core (16384)",
+        "connections a core, fewer if memory or descriptors are short (16384)",
         |s, v| {
             s.connections_max = number(v, 1, 1_000_000)?;
             Ok(())
