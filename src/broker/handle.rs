@@ -61,6 +61,8 @@ pub(crate) struct Inner<R: Runtime> {
     pub(crate) peers: Box<dyn Peers>,
     /// Proposals wait in the groups for the flush task.
     pub(crate) proposals: Notify,
+    /// Turns for reads from the disk.
+    pub(crate) disk_turns: Credits,
     /// Work in flight: jobs, and requests from the doors.
     pub(crate) gate: Gate,
 }
@@ -223,6 +225,12 @@ impl<R: Runtime> Inner<R> {
             // The asker may have gone: nobody wants the reply then.
             drop(sender.send(reply));
         }
+    }
+
+    /// Nobody waits for this reply any more, as far as this core knows.
+    pub(crate) fn is_abandoned(&self, to: ReplyTo) -> bool {
+        let is_own = to.core == self.rt.core();
+        is_own && self.pending.with(|pending| pending.is_abandoned(to.slot))
     }
 
     /// A parcel from another core.

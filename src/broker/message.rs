@@ -130,6 +130,7 @@ pub(crate) struct FetchItem {
     pub(crate) bytes_max: u64,
 }
 
+#[derive(Default)]
 pub(crate) struct FetchReply {
     pub(crate) outcomes: Outcomes<Fetched>,
     /// A wait was armed: `Fired` will come to the slot named in the visit, once at most.

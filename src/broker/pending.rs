@@ -39,7 +39,30 @@ impl Pending {
         self.waiting.remove(&slot).map(|waiting| waiting.sender)
     }
 
+    /// Whoever asked has gone, or has been answered.
+    pub(crate) fn is_abandoned(&self, slot: u64) -> bool {
+        let waiting = self.waiting.get(&slot);
+        waiting.is_none_or(|waiting| waiting.sender.is_abandoned())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_abandoned_when_nobody_waits_for_it() {
+        let mut pending = Pending::default();
+        let (slot, receiver) = pending.open(None);
+        assert!(!pending.is_abandoned(slot));
+        drop(receiver);
+        assert!(pending.is_abandoned(slot));
+        let (slot, _receiver) = pending.open(None);
+        drop(pending.take(slot));
+        assert!(pending.is_abandoned(slot) && pending.len() == 1);
     }
 }

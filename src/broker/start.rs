@@ -16,6 +16,7 @@ use corelog_rt::{Credits, Gate, Notify, Runtime, Shared, WeakShared};
 use crate::handle::{Broker, Inner, LANE_CREDITS, Peers};
 use crate::message::Message;
 use crate::pending::Pending;
+use crate::shard::job::DISK_TURNS;
 use crate::shard::{Identity, METADATA_CORE, Shard};
 
 /// How often replicas of more than one voter hear the clock.
@@ -103,6 +104,7 @@ impl<R: Runtime> Broker<R> {
                 .collect(),
             peers: setup.peers,
             proposals: Notify::new(),
+            disk_turns: Credits::new(DISK_TURNS),
             gate: Gate::new(),
         });
         Ok(Opened {

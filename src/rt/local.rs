@@ -101,6 +101,11 @@ impl<T> Sender<T> {
         }
         Ok(())
     }
+
+    /// Nobody waits for the value any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.0.with(|slot| slot.receiver_gone)
+    }
 }
 
 impl<T> Drop for Sender<T> {

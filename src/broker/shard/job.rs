@@ -91,6 +91,10 @@ impl Sought {
     }
 }
 
+/// How many clients' jobs of a core read from the disk at once: each takes a block, and what is read
+/// ahead, before the memory of an answer is known. More wait for their turn, first in, first out.
+pub(crate) const DISK_TURNS: u64 = 32;
+
 /// Runs a job as a task of this core, inside the gate, so that shutdown waits for it.
 pub(crate) fn spawn<R: Runtime>(inner: &Rc<Inner<R>>, job: Job) {
     let Some(pass) = inner.gate.enter() else {
@@ -110,6 +114,11 @@ pub(crate) fn spawn<R: Runtime>(inner: &Rc<Inner<R>>, job: Job) {
 }
 
 async fn fetch<R: Runtime>(inner: &Rc<Inner<R>>, job: FetchJob) {
+    let _turn = inner.disk_turns.take(1).await;
+    if inner.is_abandoned(job.reply_to) {
+        inner.deliver(job.reply_to, Reply::Fetch(FetchReply::default()));
+        return;
+    }
     let mut outcomes = Vec::new();
     for part in job.parts {
         outcomes.push(match part {
@@ -125,6 +134,11 @@ async fn fetch<R: Runtime>(inner: &Rc<Inner<R>>, job: FetchJob) {
 }
 
 async fn offsets<R: Runtime>(inner: &Rc<Inner<R>>, job: OffsetsJob) {
+    let _turn = inner.disk_turns.take(1).await;
+    if inner.is_abandoned(job.reply_to) {
+        inner.deliver(job.reply_to, Reply::Offsets(Vec::new()));
+        return;
+    }
     let mut outcomes = Vec::new();
     for sought in job.sought {
         let (group, found) = match sought {
