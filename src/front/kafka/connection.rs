@@ -121,7 +121,8 @@ impl<R: Runtime> Connection<R> {
                 }
             };
             let ended = async { Err(self.lane.ended().await) };
-            match or(async { Ok(alone.await) }, ended).await {
+            // The end first: of a thousand requests that a peer left behind, none is started.
+            match or(ended, async { Ok(alone.await) }).await {
                 Ok(reply) => self.lane.finish_taken(reply),
                 Err(End::Gone) => self.lane.drop_taken(),
                 // Its answer is missing, so none may follow the earlier ones.

@@ -181,6 +181,17 @@ fn a_long_poll_holds_up_no_other_connection() {
     received(&first, "");
 }
 
+/// They would be begun and dropped, one after the other, and what each has set in motion goes on.
+#[test]
+fn what_a_gone_peer_left_behind_is_not_started() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["w1", "w2", "w3", "a"]);
+    client.close();
+    assert_eq!(setup.started(), ["w1"]);
+    assert_eq!(setup.door.counters().connections_open, 0);
+}
+
 #[test]
 fn silence_keeps_its_place_and_sends_nothing() {
     let setup = Setup::new();
@@ -287,12 +298,21 @@ fn a_frame_that_does_not_arrive_frees_its_memory() {
     setup.rt.advance(5 * SECOND);
     assert!(client.is_closed());
     assert_eq!(setup.door.free_frame_bytes(), 192 << 20);
+    // A length that drips, and what it stands for: one deadline for both.
+    let client = setup.rt.dial();
+    client.send(&[0]);
+    setup.rt.advance(20 * SECOND);
+    client.send(&[1, 0, 0]);
+    setup.rt.advance(8 * SECOND);
+    assert!(!client.is_closed());
+    setup.rt.advance(5 * SECOND);
+    assert!(client.is_closed());
     // Not even a length.
     let client = setup.rt.dial();
     client.send(&[0, 0]);
     setup.rt.advance(35 * SECOND);
     assert!(client.is_closed());
-    assert_eq!(setup.door.counters().connections_expired, 2);
+    assert_eq!(setup.door.counters().connections_expired, 3);
 }
 
 /// Two announce what fills the pool; one of them goes on sending, the other does not. A third, whose

@@ -62,9 +62,11 @@ impl<S: Stream> Frames<S> {
             Some(credit) => credit,
             None => {
                 // Its deadline is for the peer, who need not wait for others.
-                self.lane.frame_ends();
+                self.lane.pause_frame(true);
                 self.lane.nothing_before().await;
-                self.pool.take(u64::from(bytes)).await
+                let credit = self.pool.take(u64::from(bytes)).await;
+                self.lane.pause_frame(false);
+                credit
             }
         };
         let bytes = bytes as usize;

@@ -64,6 +64,8 @@ struct Clock {
     /// Since when the frame is received, and how much of it has come.
     frame_began: Monotonic,
     frame_bytes: u64,
+    /// The frame waits for memory, which is none of the peer's doing.
+    frame_paused: bool,
     /// Since when the socket takes what it was given; none while it was given nothing.
     send_began: Option<Monotonic>,
     /// Nothing is read before this.
@@ -143,14 +145,20 @@ impl Lane {
     pub(super) fn frame_begins(&self, bytes: u64) {
         self.0.with(|state| {
             let wait = state.clock.frame_wait + Duration::from_secs(bytes >> 20);
-            let due = state.clock.now + wait;
             if state.clock.frame_due.is_none() {
                 state.clock.frame_began = state.clock.now;
                 state.clock.frame_bytes = 0;
             }
+            // From its first byte on: a length that drips does not prolong it.
+            let due = state.clock.frame_began + wait;
             let known = state.clock.frame_due.unwrap_or(due);
             state.clock.frame_due = Some(known.max(due));
         });
+    }
+
+    /// While a frame waits for memory, its time stands still.
+    pub(super) fn pause_frame(&self, paused: bool) {
+        self.0.with(|state| state.clock.frame_paused = paused);
     }
 
     pub(super) fn frame_goes_on(&self, bytes: u64) {
@@ -185,7 +193,7 @@ impl Lane {
         pressed: Pressed,
     ) -> Option<Overdue> {
         self.0.with(|state| {
-            state.clock.now = now;
+            state.clock.pass(now);
             if state.clock.is_frame_overdue(pressed.frames) {
                 return Some(Overdue::Frame);
             }
@@ -331,6 +339,15 @@ impl Lane {
 }
 
 impl Clock {
+    fn pass(&mut self, now: Monotonic) {
+        if self.frame_paused {
+            let passed = now.since(self.now);
+            self.frame_began = self.frame_began + passed;
+            self.frame_due = self.frame_due.map(|due| due + passed);
+        }
+        self.now = now;
+    }
+
     /// A frame that others wait for must also come at some pace.
     fn is_frame_overdue(&self, pressed: bool) -> bool {
         let Some(due) = self.frame_due else {
