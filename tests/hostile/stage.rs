@@ -221,7 +221,14 @@ impl Stage {
     ///
     /// # Errors
     /// If one of these cannot be done.
-    pub async fn close(mut self) -> Result<Report, String> {
+    pub async fn close(self) -> Result<Report, String> {
+        let seen = self.report.to_string();
+        let closed = self.look_and_drain().await;
+        // What was seen until then says more than that it is gone.
+        closed.map_err(|what| format!("{what}\n{seen}"))
+    }
+
+    async fn look_and_drain(mut self) -> Result<Report, String> {
         let acknowledged = self.healthy.stop().await?;
         let running = self.broker.is_running();
         self.report.require(running, "the broker has ended");

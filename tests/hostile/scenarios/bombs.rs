@@ -19,7 +19,7 @@ use crate::{Plan, Report, Socket, Stage};
 const CAP: usize = 32 << 20;
 /// What the broker may hold beside what it had, whatever the number and the ratio of the bombs: a
 /// batch decompressed, with what is copied as it grows; as much while it is packed again; and as much
-/// as both that the allocator has not given back yet.
+/// as both that the allocator has not given back yet. The log's budgets are part of it.
 const GROWTH_MAX: u64 = 8 * CAP as u64;
 const LATENCY_MAX: Duration = Duration::from_secs(3);
 const PARTITIONS: i32 = 16;
@@ -45,6 +45,10 @@ pub async fn bombs(plan: &Plan) -> Result<Report, String> {
     let settings = vec![
         ("broker.socket.request.max.bytes", CAP.to_string()),
         ("kafka.memory_bytes", "64MiB".into()),
+        // What is stored is no bomb's doing.
+        ("log.unsettled_bytes", "16MiB".into()),
+        ("log.tail_cache_bytes", "1MiB".into()),
+        ("log.block_cache_bytes", "8MiB".into()),
     ];
     let mut stage = Stage::open(plan, "bombs", settings).await?;
     for (topic, name, value) in TOPICS {

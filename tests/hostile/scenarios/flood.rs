@@ -12,7 +12,7 @@ use crate::{Plan, Report, Socket, Stage};
 const LATENCY_MAX: Duration = Duration::from_secs(3);
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const ATTACKERS: usize = 32;
-/// A connection's, and what the process takes beside it.
+/// A connection's share, for it asks for little, and what the process takes beside it.
 const CONNECTION_BYTES: u64 = 64 << 10;
 const OTHER_BYTES: u64 = 160 << 20;
 
@@ -21,7 +21,7 @@ const OTHER_BYTES: u64 = 160 << 20;
 /// # Errors
 /// If the attack cannot be carried out.
 pub async fn flood(plan: &Plan) -> Result<Report, String> {
-    let (cap, count) = plan.pick((400, 1_500), (8_000, 16_000));
+    let (cap, count) = plan.pick((400, 1_500), (8_000, 50_000));
     let settings = vec![("kafka.connections_max", cap.to_string())];
     let mut stage = Stage::open(plan, "flood", settings).await?;
     let before = stage.process().memory()?.resident;
