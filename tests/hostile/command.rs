@@ -37,6 +37,7 @@ enum Name {
     Bombs,
     Fuzz,
     Partitions,
+    Limits,
 }
 
 impl Name {
@@ -50,6 +51,7 @@ impl Name {
             Self::Bombs => scenarios::bombs(plan).await,
             Self::Fuzz => scenarios::fuzz(plan).await,
             Self::Partitions => scenarios::partitions(plan).await,
+            Self::Limits => scenarios::limits(plan).await,
         }
     }
 }

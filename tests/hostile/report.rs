@@ -33,6 +33,12 @@ impl Report {
         }
     }
 
+    /// What another report has seen belongs to this one.
+    pub fn absorb(&mut self, other: &Report) {
+        self.figures.extend(other.figures.iter().cloned());
+        self.failures.extend(other.failures.iter().cloned());
+    }
+
     pub fn is_clean(&self) -> bool {
         self.failures.is_empty()
     }
@@ -63,6 +69,9 @@ mod tests {
         report.figure("n", 3);
         assert!(report.is_clean());
         assert_eq!(report.to_string(), "x: n 3; PASSED");
+        let mut sum = Report::new("y");
+        sum.absorb(&report);
+        assert_eq!(sum.to_string(), "y: n 3; PASSED");
         report.require(false, "too slow");
         assert!(!report.is_clean());
         assert_eq!(report.to_string(), "  x: too slow\nx: n 3; FAILED");

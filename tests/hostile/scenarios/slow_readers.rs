@@ -77,7 +77,12 @@ pub async fn slow_readers(plan: &Plan) -> Result<Report, String> {
 }
 
 /// Batches that do not compress, of one record each.
-async fn fill(port: u16, topic: &str, batch_bytes: usize, batches: u64) -> Result<(), String> {
+pub(super) async fn fill(
+    port: u16,
+    topic: &str,
+    batch_bytes: usize,
+    batches: u64,
+) -> Result<(), String> {
     create_topic(port, topic, 1, &[]).await?;
     let failed = |e: std::io::Error| format!("fill {topic}: {e}");
     let mut socket = Socket::connect(port).await.map_err(failed)?;
@@ -94,7 +99,11 @@ async fn fill(port: u16, topic: &str, batch_bytes: usize, batches: u64) -> Resul
 }
 
 /// Asks many times at once, reads a byte a second, and comes back when it is closed.
-async fn read(port: u16, request: FetchRequest<'static>, stopped: watch::Receiver<bool>) {
+pub(super) async fn read(
+    port: u16,
+    request: FetchRequest<'static>,
+    stopped: watch::Receiver<bool>,
+) {
     while !*stopped.borrow() {
         let Ok(mut socket) = Socket::narrow(port).await else {
             pause(Duration::from_millis(100)).await;

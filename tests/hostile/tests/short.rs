@@ -94,3 +94,8 @@ fn mutants_of_requests_change_nothing_for_others() {
 fn a_thousand_partitions_are_made_and_started_again() {
     check("partitions", scenarios::partitions);
 }
+
+#[test]
+fn limits_of_the_host_are_respected() {
+    check("limits", scenarios::limits);
+}
