@@ -21,6 +21,8 @@ mod sessions;
 #[cfg(test)]
 mod connection_test;
 #[cfg(test)]
+mod deadlines_test;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod protocol_test;
