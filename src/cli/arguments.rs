@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{bench, cluster, completions, consume, log, produce, serve, topic};
+use super::{bench, cluster, completions, consume, group, log, produce, serve, topic};
 
 /// An event broker that flushes to disk before it acknowledges, and speaks Kafka's protocol.
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Topic(topic::Topic),
     Produce(produce::Produce),
     Consume(consume::Consume),
+    Group(group::Group),
     Cluster(cluster::Cluster),
     Log(log::Log),
     Bench(bench::Bench),
@@ -40,6 +41,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Topic(topic) => topic.run(),
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
+        Command::Group(group) => group.run(),
         Command::Cluster(cluster) => cluster.run(),
         Command::Log(log) => log.run(),
         Command::Bench(bench) => bench.run(),

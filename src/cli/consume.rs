@@ -14,6 +14,7 @@ use corelog_client::{
 use serde_json::{Value, json};
 
 use super::common::{Common, Failure, run};
+use super::member::Member;
 use super::start::{Place, parse_place};
 use super::template::{HELP, Template, parse_template};
 
@@ -27,6 +28,10 @@ pub(crate) struct Consume {
     /// says where to end, as in :end or @-1h:end.
     #[arg(short, long, value_name = "FROM[:TO]", default_value = "start", value_parser = range, allow_hyphen_values = true)]
     offset: Range,
+    /// Read as a member of this group: what it has not read, and committed as it is read. --offset
+    /// says where to begin where the group has read nothing: start or end.
+    #[arg(short, long, value_name = "GROUP", conflicts_with_all = ["partitions", "exit_at_end"])]
+    group: Option<String>,
     /// Stop after this many records.
     #[arg(short, long, value_name = "N")]
     num: Option<u64>,
@@ -97,6 +102,9 @@ impl Consume {
 
     async fn consume(self) -> Result<(), Failure> {
         let client = self.common.client().await?;
+        if self.group.is_some() {
+            return self.consume_in_group(client).await;
+        }
         let partitions = self.partitions(&client).await?;
         let from = self.offset.from.find(&client, &partitions).await?;
         let to = match (self.offset.to, self.exit_at_end) {
@@ -125,15 +133,53 @@ impl Consume {
         if assignments.is_empty() || self.num == Some(0) {
             return Ok(());
         }
-        let options = ConsumerOptions {
+        let consumer = Consumer::assign(&client, self.options(), assignments).await?;
+        self.read(consumer, ends).await
+    }
+
+    fn options(&self) -> ConsumerOptions {
+        ConsumerOptions {
             isolation: match self.read_committed {
                 true => Isolation::Committed,
                 false => Isolation::Uncommitted,
             },
             ..ConsumerOptions::default()
+        }
+    }
+
+    async fn consume_in_group(&self, client: Client) -> Result<(), Failure> {
+        let first = match (self.offset.from, self.offset.to) {
+            (Place::Start, None) => Start::Earliest,
+            (Place::End, None) => Start::Latest,
+            _ => return Err(Failure::usage("a group begins at --offset start or end")),
         };
-        let consumer = Consumer::assign(&client, options, assignments).await?;
-        self.read(consumer, ends).await
+        let group = self.group.clone().unwrap_or_default();
+        let topics = self.topics.clone();
+        let mut member = Member::new(client, group, topics, self.options(), first);
+        member.learn().await?;
+        let mut left = self.num.unwrap_or(u64::MAX);
+        while left > 0 {
+            let records = tokio::select! {
+                records = member.poll() => records?,
+                stopped = tokio::signal::ctrl_c() => {
+                    stopped?;
+                    break;
+                }
+            };
+            let mut out = Vec::new();
+            for record in records
+                .iter()
+                .take(usize::try_from(left).unwrap_or(usize::MAX))
+            {
+                self.write(record, &mut out);
+                member.done(record);
+                left -= 1;
+            }
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&out)?;
+            stdout.flush()?;
+        }
+        member.leave().await
     }
 
     async fn read(

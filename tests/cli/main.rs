@@ -217,6 +217,43 @@ fn topics_are_listed_changed_trimmed_and_deleted() {
 }
 
 #[test]
+fn a_group_reads_goes_on_is_moved_and_deleted() {
+    let broker = Broker::start();
+    let (code, _, error) = broker.run(&["topic", "create", "t"], "");
+    assert_eq!(code, 0, "{error}");
+    let (code, _, error) = broker.run(&["produce", "t"], "a\nb\nc\nd\n");
+    assert_eq!(code, 0, "{error}");
+    let read = |count: &str| {
+        let (code, out, error) = broker.run(&["consume", "t", "-g", "g", "-n", count], "");
+        assert_eq!(code, 0, "{error}");
+        out
+    };
+    assert_eq!(read("1"), "a\n");
+    assert_eq!(read("2"), "b\nc\n");
+    let groups = broker.json(&["group", "list"]);
+    let found = (&groups[0]["group"], &groups[0]["type"], &groups[0]["state"]);
+    assert_eq!(found, (&"g".into(), &"consumer".into(), &"Empty".into()));
+    let described = broker.json(&["group", "describe", "g"]);
+    assert_eq!(described[0]["total_lag"], 1);
+    assert_eq!(described[0]["partitions"][0]["committed"], 3);
+
+    let (code, out, error) = broker.run(&["group", "seek", "g", "--to", "+1"], "");
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(out.contains("BEFORE") && out.lines().count() == 2, "{out}");
+    assert_eq!(read("1"), "b\n");
+    let (code, _, _) = broker.run(&["group", "offset-delete", "g", "-t", "t"], "");
+    assert_eq!(code, 0);
+    assert_eq!(read("1"), "a\n");
+    let (code, _, _) = broker.run(&["group", "delete", "g"], "");
+    assert_eq!(code, 0);
+    let (code, _, error) = broker.run(&["group", "delete", "g"], "");
+    assert_eq!(code, 1);
+    assert!(error.contains("GROUP_ID_NOT_FOUND"), "{error}");
+    let groups = broker.json(&["group", "list"]);
+    assert_eq!(groups.as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn errors_have_a_code_and_a_next_step() {
     let broker = Broker::start();
     assert_eq!(broker.run(&["topic", "create", "there"], "").0, 0);
