@@ -22,6 +22,8 @@ mod consumer_test;
 #[cfg(test)]
 mod offsets_test;
 #[cfg(test)]
+mod random_test;
+#[cfg(test)]
 mod testing;
 
 pub use api::*;

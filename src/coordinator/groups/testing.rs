@@ -48,7 +48,8 @@ pub(super) struct Bench {
     pub(super) now: Monotonic,
     pub(super) log: Vec<Logged>,
     next: u64,
-    answers: BTreeMap<Token, Result<Reply>>,
+    /// With how much of the log must be committed before they may be told.
+    answers: BTreeMap<Token, (usize, Result<Reply>)>,
 }
 
 impl Bench {
@@ -92,7 +93,7 @@ impl Bench {
                 }
                 Effect::Reply { token, reply } => {
                     let reply = reply.map(|AnyReply::Group(reply)| reply);
-                    let before = self.answers.insert(token, reply);
+                    let before = self.answers.insert(token, (self.log.len(), reply));
                     assert!(before.is_none(), "a request is answered once");
                 }
             }
@@ -141,7 +142,26 @@ impl Bench {
     }
 
     pub(super) fn answer(&mut self, token: Token) -> Option<Result<Reply>> {
-        self.answers.remove(&token)
+        self.answers.remove(&token).map(|(_, reply)| reply)
+    }
+
+    /// As [`Bench::answer`], of a host whose log is committed up to there.
+    pub(super) fn answer_within(
+        &mut self,
+        token: Token,
+        committed: usize,
+    ) -> Option<Result<Reply>> {
+        let (after, _) = self.answers.get(&token)?;
+        match *after <= committed {
+            true => self.answer(token),
+            false => None,
+        }
+    }
+
+    /// The broker is killed: what was not committed is gone, but for what was written all the same.
+    pub(super) fn crash(&mut self, survives: usize) {
+        self.log.truncate(survives);
+        self.reload();
     }
 
     /// Asks what is answered at once.

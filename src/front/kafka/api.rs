@@ -72,10 +72,10 @@ impl<R: Runtime> Api<R> {
         OffsetCommit 2..=10, Estimate::Frames(6), whole!(handlers::offset_commit::handle);
         OffsetFetch 1..=10, Estimate::Frames(8), whole!(handlers::offset_fetch::handle);
         FindCoordinator 0..=6, Estimate::Frames(8), whole!(handlers::find_coordinator::handle);
-        JoinGroup 0..=9, Estimate::Frames(4), whole!(handlers::join_group::handle);
+        JoinGroup 0..=9, Estimate::Frames(0), whole!(handlers::join_group::handle);
         Heartbeat 0..=4, Estimate::Frames(2), whole!(handlers::heartbeat::handle);
         LeaveGroup 0..=5, Estimate::Frames(4), whole!(handlers::leave_group::handle);
-        SyncGroup 0..=5, Estimate::Frames(4), whole!(handlers::sync_group::handle);
+        SyncGroup 0..=5, Estimate::Frames(0), whole!(handlers::sync_group::handle);
         DescribeGroups 0..=6, Estimate::Frames(8), whole!(handlers::describe_groups::handle);
         ListGroups 0..=5, Estimate::Image, whole!(handlers::list_groups::handle);
         ApiVersions 0..=4, Estimate::Frames(1), whole!(handlers::api_versions::handle);

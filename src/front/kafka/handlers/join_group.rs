@@ -1,4 +1,5 @@
-//! JoinGroup.
+//! JoinGroup. It may wait for minutes, so it holds no memory that others need: what it asks for is
+//! the coordinator's.
 
 use bytes::Bytes;
 use corelog_coordinator::groups::{Abilities, Join, Joined, Reply as Answer, Request};
