@@ -52,6 +52,7 @@ async fn answer(plan: Arc<Plan>) {
     let recovering = Recovering {
         cluster: plan.cluster,
         node: plan.node.clone(),
+        wait: plan.door.frame_wait,
     };
     match listen(plan.listen) {
         Ok(listener) => recovering.answer(listener).await,

@@ -29,14 +29,14 @@ use super::service::Reply;
 /// Connections at a time, and what each may send at once: the node has not yet set aside memory.
 const CONNECTIONS_MAX: usize = 64;
 const FRAME_BYTES_MAX: usize = 2 << 20;
-/// How long a client may take for a frame.
-const FRAME_WAIT: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 1024;
 
 /// Who answers.
 pub struct Recovering {
     pub cluster: ClusterId,
     pub node: Node,
+    /// How long a client may take for the next frame, and to receive its answer.
+    pub wait: Duration,
 }
 
 /// Listens beside the cores' own listeners, which come later.
@@ -52,6 +52,18 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseport(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// The next frame; None if its length is no request's.
+async fn next(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix).await?;
+    let Ok(bytes) = frame_bytes(prefix, FRAME_BYTES_MAX) else {
+        return Ok(None);
+    };
+    let mut frame = vec![0; bytes];
+    stream.read_exact(&mut frame).await?;
+    Ok(Some(frame))
 }
 
 impl Recovering {
@@ -81,19 +93,14 @@ impl Recovering {
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         loop {
-            let mut prefix = [0; 4];
-            timeout(FRAME_WAIT, stream.read_exact(&mut prefix)).await??;
-            let Ok(bytes) = frame_bytes(prefix, FRAME_BYTES_MAX) else {
+            let Some(frame) = timeout(self.wait, next(&mut stream)).await?? else {
                 return Ok(());
             };
-            let mut frame = vec![0; bytes];
-            timeout(FRAME_WAIT, stream.read_exact(&mut frame)).await??;
             let Some(parts) = self.reply(&frame) else {
                 return Ok(());
             };
-            for part in parts {
-                stream.write_all(&part).await?;
-            }
+            // Who reads nothing would keep one of the few places until the node serves.
+            timeout(self.wait, stream.write_all(&parts.concat())).await??;
         }
     }
 

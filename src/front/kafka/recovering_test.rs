@@ -1,6 +1,7 @@
 //! A client that comes while the node recovers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use corelog_base::{NodeId, TopicId};
 use corelog_cluster::{ClusterId, Node};
@@ -14,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
 use super::{Recovering, listen};
+
+const WAIT: Duration = Duration::from_secs(1);
 
 fn with_door<F: Future<Output = ()>>(check: impl FnOnce(SocketAddr) -> F) {
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -30,6 +33,7 @@ fn with_door<F: Future<Output = ()>>(check: impl FnOnce(SocketAddr) -> F) {
                 cores: 1,
                 rack: None,
             },
+            wait: WAIT,
         };
         let door = tokio::spawn(recovering.answer(listener));
         check(address).await;
@@ -151,5 +155,22 @@ fn it_closes_on_what_it_cannot_answer() {
             .await
             .expect("sent");
         assert_eq!(stream.read(&mut [0]).await.expect("closed"), 0);
+    });
+}
+
+/// Few are answered at a time, and neither who sends slowly nor who reads nothing keeps a place.
+#[test]
+fn who_takes_too_long_is_closed() {
+    with_door(|address| async move {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(&[0, 0]).await.expect("sent");
+        assert_eq!(stream.read(&mut [0]).await.expect("closed"), 0);
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let key = (ApiKey::ApiVersions, 0);
+        let encoder = Encoder::request(key.0, key.1, 11, Some("test"));
+        let frame = encoder.finish().expect("it is small").concat();
+        let many = frame.repeat(1000);
+        // Neither side's buffers hold the answers, so at some time nothing more is read.
+        while stream.write_all(&many).await.is_ok() {}
     });
 }
