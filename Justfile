@@ -71,12 +71,15 @@ fuzz SECONDS="60":
     CORELOG_FUZZ_SECONDS={{SECONDS}} cargo test --release -p corelog-record --test fuzz
     CORELOG_FUZZ_SECONDS={{SECONDS}} cargo test --release -p corelog-wire fuzz_test
 
-# So many mutants for each decoder: every message in every version, headers, batches of every codec
+# So many mutants for each decoder: every message in every version, headers, batches of
+# every codec, peers' messages, metadata
 fuzz-long INPUTS="1000000" SEED="1":
     CORELOG_FUZZ_INPUTS={{INPUTS}} CORELOG_FUZZ_SEED={{SEED}} \
         cargo test --release -p corelog-record --test fuzz -- --nocapture
     CORELOG_FUZZ_INPUTS={{INPUTS}} CORELOG_FUZZ_SEED={{SEED}} \
         cargo test --release -p corelog-wire fuzz_test -- --nocapture
+    CORELOG_FUZZ_INPUTS={{INPUTS}} CORELOG_FUZZ_SEED={{SEED}} \
+        cargo test --release -p corelog-replica -p corelog-cluster mutations -- --nocapture
 
 # What a consensus proposal costs
 bench-replica:

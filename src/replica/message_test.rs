@@ -1,8 +1,12 @@
 use bytes::Bytes;
 use corelog_base::{GroupId, Random};
+use corelog_fuzz::{Counting, Fuzz, Seed};
 use raft::prelude::{Entry as RaftEntry, EntryType, Message, MessageType};
 
 use crate::PeerMessage;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn entry(term: u64, index: u64, context: &'static [u8], data: Vec<u8>) -> RaftEntry {
     let mut entry = RaftEntry::default();
@@ -158,4 +162,27 @@ fn random_bytes_never_panic() {
             assert_eq!(joined(&message), bytes);
         }
     }
+}
+
+#[test]
+fn mutations() {
+    let mut empty = Message::default();
+    empty.set_msg_type(MessageType::MsgHeartbeat);
+    let mut change = sample();
+    for entry in change.raft.entries.iter_mut() {
+        entry.set_entry_type(EntryType::EntryConfChangeV2);
+    }
+    let messages = [sample(), change, PeerMessage::new(GroupId(1), empty)];
+    let seeds = messages.map(|message| Seed {
+        label: "message".into(),
+        bytes: joined(&message).to_vec(),
+    });
+    let mut accepted = 0;
+    Fuzz::from_env(1).run("peer message", &seeds, |bytes| {
+        if let Ok(message) = PeerMessage::decode(Bytes::copy_from_slice(bytes)) {
+            accepted += 1;
+            assert_eq!(joined(&message), bytes, "one form for each message");
+        }
+    });
+    assert!(accepted > 3, "no mutant is sound");
 }
