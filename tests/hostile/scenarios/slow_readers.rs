@@ -22,6 +22,7 @@ const TOPICS: [(&str, usize, i32); 3] = [
     ("small", 16 << 10, 8 << 20),
     ("small", 16 << 10, 48 << 10),
 ];
+const CONNECTION_SECONDS: u32 = 12;
 const LATENCY_MAX: Duration = Duration::from_secs(3);
 /// A core's `kafka.memory_bytes`, and the log's budgets.
 const POOLS: u64 = (256 + 192 + 64 + 64) << 20;
@@ -98,7 +99,8 @@ pub(super) async fn fill(
     Ok(())
 }
 
-/// Asks many times at once, reads a byte a second, and comes back when it is closed.
+/// Asks many times at once, reads a byte a second, and comes back when it is closed, and at the
+/// latest when it may have been: what the kernel still holds for it lasts for hours.
 pub(super) async fn read(
     port: u16,
     request: FetchRequest<'static>,
@@ -111,8 +113,11 @@ pub(super) async fn read(
         };
         let asked: Vec<u8> = (0..100).flat_map(|n| frame(FETCH, n, &request)).collect();
         let mut is_open = socket.write(&asked).await.is_ok();
-        while is_open && !*stopped.borrow() {
-            is_open = matches!(socket.read(&mut [0]).await, Ok(1..));
+        for _ in 0..CONNECTION_SECONDS {
+            is_open = is_open && matches!(socket.read(&mut [0]).await, Ok(1..));
+            if !is_open || *stopped.borrow() {
+                break;
+            }
             pause(Duration::from_secs(1)).await;
         }
     }
