@@ -44,7 +44,7 @@ kills ROUNDS="50" RUNTIME="ring" SEED="1": _release
 
 # Hostile clients against the release binary: just hostile flood; a NAME of --help, --short
 hostile *ARGUMENTS: _release
-    BINARY={{release}} cargo run --release -p corelog-hostile -- {{ARGUMENTS}}
+    ulimit -n "$(ulimit -Hn)"; BINARY={{release}} cargo run --release -p corelog-hostile -- {{ARGUMENTS}}
 
 # Conformance of the runtime, all clients and kills on glommio
 glommio-matrix: _release
