@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use corelog_base::{Monotonic, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 
-use crate::{Result, Settings, groups};
+use crate::{Result, Settings, groups, shares};
 
 /// State of one partition of an internal topic.
 ///
@@ -119,12 +119,14 @@ pub struct Marker {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Request {
     Group(groups::Request),
+    Share(shares::Request),
 }
 
 /// What it answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reply {
     Group(groups::Reply),
+    Share(shares::Reply),
 }
 
 impl Request {
@@ -132,6 +134,7 @@ impl Request {
     pub fn only_reads(&self) -> bool {
         match self {
             Request::Group(request) => request.only_reads(),
+            Request::Share(request) => request.only_reads(),
         }
     }
 }

@@ -56,6 +56,8 @@ errors! {
     UnreleasedInstance = "the instance is held by another member";
     UnsupportedAssignor = "there is no such assignor";
     InvalidRegularExpression = "the regular expression is not valid";
+    /// The member does not hold the records.
+    InvalidRecordState = "the member does not hold these records";
     /// A producer of a transaction with an older epoch.
     ProducerFenced = "a newer incarnation of the producer has written";
 }

@@ -2,6 +2,7 @@
 
 use crate::Coordinator;
 use crate::groups::Groups;
+use crate::shares::Shares;
 
 /// What a coordinator coordinates.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,7 +44,8 @@ impl Kind {
     pub fn coordinator(self, seed: u64) -> Option<Box<dyn Coordinator>> {
         match self {
             Kind::Groups => Some(Box::new(Groups::new(seed))),
-            Kind::Transactions | Kind::ShareState => None,
+            Kind::ShareState => Some(Box::new(Shares::default())),
+            Kind::Transactions => None,
         }
     }
 }

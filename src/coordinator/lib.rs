@@ -15,6 +15,7 @@ mod error;
 pub mod groups;
 mod kind;
 mod settings;
+pub mod shares;
 
 pub use coordinator::{
     At, Coordinator, Effect, Event, Marker, Producer, Replayed, Reply, Request, Stored, Token,
@@ -22,4 +23,4 @@ pub use coordinator::{
 };
 pub use error::{Error, Result};
 pub use kind::{Kind, java_hash};
-pub use settings::{GroupSettings, Settings};
+pub use settings::{GroupSettings, Settings, ShareSettings};

@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
     pub groups: GroupSettings,
+    pub shares: ShareSettings,
 }
 
 /// The defaults are Kafka's.
@@ -40,6 +41,29 @@ impl Default for GroupSettings {
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             consumer_session: Duration::from_secs(45),
             consumer_heartbeat: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Of share groups. The defaults are Kafka's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShareSettings {
+    /// How long a member may hold a record.
+    pub lock: Duration,
+    /// After so many deliveries, a record is given up.
+    pub deliveries_max: i16,
+    /// Records of a partition that are not done with while others after them are.
+    pub records_max: u32,
+    pub session: Duration,
+}
+
+impl Default for ShareSettings {
+    fn default() -> Self {
+        Self {
+            lock: Duration::from_secs(30),
+            deliveries_max: 5,
+            records_max: 2_000,
+            session: Duration::from_secs(45),
         }
     }
 }

@@ -366,6 +366,7 @@ fn settings(image: &Image) -> Settings {
             consumer_session: limits.consumer_session,
             consumer_heartbeat: limits.consumer_heartbeat,
         },
+        ..Settings::default()
     }
 }
 

@@ -24,6 +24,14 @@ pub enum Request {
     ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     /// A group of KIP-848.
     DescribeConsumer(String),
+    ShareHeartbeat(Box<ShareHeartbeat>),
+    /// A share group.
+    DescribeShare(String),
+    /// A share group without members has no place in a topic any more.
+    ForgetShared {
+        group: String,
+        topic: TopicId,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -42,6 +50,7 @@ pub enum Reply {
     Described(Described),
     Beat(Beat),
     DescribedConsumer(DescribedConsumer),
+    DescribedShare(DescribedShare),
 }
 
 impl Request {
@@ -53,6 +62,7 @@ impl Request {
                 | Request::List(_)
                 | Request::Describe(_)
                 | Request::DescribeConsumer(_)
+                | Request::DescribeShare(_)
         )
     }
 }
@@ -312,3 +322,35 @@ pub struct DescribedConsumerMember {
 
 /// Partitions of a topic: its id, its name (empty if it is gone), and which.
 pub type TopicPartitions = (TopicId, String, Vec<i32>);
+
+/// A heartbeat of a member of a share group. What is None has not changed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ShareHeartbeat {
+    pub group: String,
+    pub client: Client,
+    pub member: String,
+    /// 0 joins, -1 leaves.
+    pub epoch: i32,
+    pub rack: Option<String>,
+    pub topics: Option<Vec<String>>,
+}
+
+/// A share group.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DescribedShare {
+    pub state: &'static str,
+    pub epoch: i32,
+    pub members: Vec<DescribedShareMember>,
+    /// Where the group has a place.
+    pub begun: Vec<TopicPartitions>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct DescribedShareMember {
+    pub id: String,
+    pub rack: Option<String>,
+    pub epoch: i32,
+    pub client: Client,
+    pub topics: Vec<String>,
+    pub assigned: Vec<TopicPartitions>,
+}

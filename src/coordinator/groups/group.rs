@@ -7,8 +7,10 @@ use super::classic::{Classic, State};
 use super::consumer::Consumer;
 use super::cx::Cx;
 use super::offsets::{Offset, Offsets, has_expired};
+use super::share::Share;
 use super::{
-    Beat, ConsumerHeartbeat, Heartbeat, Join, Leave, Listed, Membership, Reply, Sync, records,
+    Beat, ConsumerHeartbeat, Heartbeat, Join, Leave, Listed, Membership, Reply, ShareHeartbeat,
+    Sync, records,
 };
 use crate::{Error, Result, Token};
 
@@ -24,6 +26,7 @@ pub(super) struct Group {
 pub(super) enum Members {
     Classic(Classic),
     Consumer(Consumer),
+    Share(Share),
 }
 
 impl Group {
@@ -40,6 +43,7 @@ impl Group {
         match &self.members {
             Members::Classic(classic) => classic.state().name(),
             Members::Consumer(consumer) => consumer.state(),
+            Members::Share(share) => share.state(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Group {
         let (protocol_type, kind) = match &self.members {
             Members::Classic(classic) => (classic.protocol_type.clone(), "classic"),
             Members::Consumer(_) => ("consumer".to_owned(), "consumer"),
+            Members::Share(_) => ("share".to_owned(), "share"),
         };
         Listed {
             group: self.id.clone(),
@@ -71,6 +76,7 @@ impl Group {
                 cx.reply(token, reply);
                 self.downgrade(cx);
             }
+            Members::Share(_) => cx.reply(token, Err(Error::InconsistentProtocol)),
         }
     }
 
@@ -81,6 +87,7 @@ impl Group {
                 let reply = consumer.classic_sync(&sync.membership, cx);
                 cx.reply(token, reply);
             }
+            Members::Share(_) => cx.reply(token, Err(Error::UnknownMember)),
         }
     }
 
@@ -88,6 +95,7 @@ impl Group {
         let reply = match &mut self.members {
             Members::Classic(classic) => classic.heartbeat(&heartbeat.membership, cx),
             Members::Consumer(consumer) => consumer.classic_heartbeat(&heartbeat.membership, cx),
+            Members::Share(_) => Err(Error::UnknownMember),
         };
         cx.reply(token, reply);
     }
@@ -100,6 +108,7 @@ impl Group {
                 cx.reply(token, Ok(reply));
                 self.downgrade(cx);
             }
+            Members::Share(_) => cx.reply(token, Err(Error::UnknownMember)),
         }
     }
 
@@ -131,6 +140,17 @@ impl Group {
         told
     }
 
+    pub(super) fn share(&mut self, beat: &ShareHeartbeat, cx: &mut Cx<'_>) -> Result<Beat> {
+        if beat.epoch == 0 && self.is_vacant() && !matches!(self.members, Members::Share(_)) {
+            self.bury(cx);
+            self.members = Members::Share(Share::new(&self.id));
+        }
+        match &mut self.members {
+            Members::Share(share) => share.heartbeat(beat, cx),
+            _ => Err(Error::GroupNotFound),
+        }
+    }
+
     /// The last member of KIP-848 is gone, and others are there: they go on as a classic group.
     fn downgrade(&mut self, cx: &mut Cx<'_>) {
         let Members::Consumer(consumer) = &mut self.members else {
@@ -156,6 +176,7 @@ impl Group {
         match &mut self.members {
             Members::Classic(classic) => classic.check_commit(membership, transactional, cx),
             Members::Consumer(consumer) => consumer.check_commit(membership, transactional),
+            Members::Share(_) => Err(Error::GroupNotFound),
         }
     }
 
@@ -171,6 +192,7 @@ impl Group {
         match &self.members {
             Members::Classic(classic) => classic.state() == State::Empty,
             Members::Consumer(consumer) => consumer.is_empty(),
+            Members::Share(share) => share.members.is_empty(),
         }
     }
 
@@ -179,6 +201,8 @@ impl Group {
         let vacant = match &self.members {
             Members::Classic(classic) => classic.is_vacant(),
             Members::Consumer(consumer) => consumer.is_empty(),
+            // Its places in partitions are kept as long as nobody deletes it.
+            Members::Share(share) => share.members.is_empty() && share.begun.is_empty(),
         };
         vacant && self.offsets.is_empty()
     }
@@ -188,6 +212,7 @@ impl Group {
         let stored = match &self.members {
             Members::Classic(classic) => classic.was_stored(),
             Members::Consumer(consumer) => consumer.was_stored(),
+            Members::Share(share) => share.epoch > 0,
         };
         self.is_vacant() && !stored
     }
@@ -196,6 +221,7 @@ impl Group {
         match &self.members {
             Members::Classic(classic) => classic.is_consumers() && classic.subscribes(topic),
             Members::Consumer(consumer) => consumer.subscribes(topic),
+            Members::Share(_) => false,
         }
     }
 
@@ -206,6 +232,7 @@ impl Group {
                 consumer.tick(cx);
                 self.downgrade(cx);
             }
+            Members::Share(share) => share.tick(cx),
         }
     }
 
@@ -213,12 +240,15 @@ impl Group {
         match &mut self.members {
             Members::Classic(classic) => classic.resume(cx),
             Members::Consumer(consumer) => consumer.resume(cx),
+            Members::Share(share) => share.resume(cx),
         }
     }
 
     pub(super) fn note_topics(&mut self) {
-        if let Members::Consumer(consumer) = &mut self.members {
-            consumer.note_topics();
+        match &mut self.members {
+            Members::Classic(_) => {}
+            Members::Consumer(consumer) => consumer.note_topics(),
+            Members::Share(share) => share.topics_changed = true,
         }
     }
 
@@ -238,7 +268,7 @@ impl Group {
                     _ => return false,
                 },
                 Members::Consumer(consumer) if consumer.subscribes(topic) => return false,
-                Members::Consumer(_) => offset.time,
+                Members::Consumer(_) | Members::Share(_) => offset.time,
             };
             has_expired(offset, since, retention, wall)
         };
@@ -254,6 +284,7 @@ impl Group {
             }
             Members::Classic(_) => {}
             Members::Consumer(consumer) => consumer.bury(cx),
+            Members::Share(share) => share.bury(cx),
         }
     }
 
@@ -272,8 +303,8 @@ impl Group {
             }
             Members::Consumer(consumer) => consumer.replay(key, value),
             // What is gone was not of this group.
-            Members::Classic(_) if value.is_none() => Ok(()),
-            Members::Classic(_) => {
+            Members::Classic(_) | Members::Share(_) if value.is_none() => Ok(()),
+            Members::Classic(_) | Members::Share(_) => {
                 let mut consumer = Consumer::new(&self.id);
                 let replayed = consumer.replay(key, value);
                 self.members = Members::Consumer(consumer);
@@ -285,7 +316,31 @@ impl Group {
     pub(super) fn reply_to_describe(&self) -> Result<Reply> {
         match &self.members {
             Members::Classic(classic) => Ok(Reply::Described(classic.describe())),
-            Members::Consumer(_) => Err(Error::GroupNotFound),
+            Members::Consumer(_) | Members::Share(_) => Err(Error::GroupNotFound),
+        }
+    }
+
+    /// Takes a record of share groups that is about this group.
+    pub(super) fn replay_share(
+        &mut self,
+        key: &OffsetsKey<'_>,
+        value: Option<&[u8]>,
+        wall: TimestampMs,
+    ) -> std::result::Result<(), corelog_wire::Error> {
+        let ends = matches!(key, OffsetsKey::ShareGroupMetadata(_)) && value.is_none();
+        match &mut self.members {
+            Members::Share(_) if ends => {
+                self.members = Members::Classic(Classic::new(&self.id, wall));
+                Ok(())
+            }
+            Members::Share(share) => share.replay(key, value),
+            _ if value.is_none() => Ok(()),
+            _ => {
+                let mut share = Share::new(&self.id);
+                let replayed = share.replay(key, value);
+                self.members = Members::Share(share);
+                replayed
+            }
         }
     }
 }

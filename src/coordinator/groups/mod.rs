@@ -13,6 +13,9 @@ mod group;
 mod offsets;
 mod records;
 mod replay;
+mod share;
+mod share_records;
+mod share_requests;
 mod state;
 
 #[cfg(test)]
@@ -23,6 +26,8 @@ mod consumer_test;
 mod offsets_test;
 #[cfg(test)]
 mod random_test;
+#[cfg(test)]
+mod share_test;
 #[cfg(test)]
 mod testing;
 

@@ -9,7 +9,7 @@ use super::classic::Classic;
 use super::consumer;
 use super::group::{Group, Members};
 use super::offsets::Offset;
-use super::{Committed, Groups};
+use super::{Committed, Groups, share_records};
 use crate::{At, Replayed};
 
 impl Groups {
@@ -68,22 +68,26 @@ impl Groups {
                 group.members = Members::Classic(Classic::new(id, at.wall));
             }
             // The group of KIP-848 that followed it.
-            (Members::Consumer(_), None) => {}
+            (Members::Consumer(_) | Members::Share(_), None) => {}
         }
         Ok(())
     }
 
-    pub(super) fn replay_consumer(
+    pub(super) fn replay_other(
         &mut self,
         at: &At<'_>,
         key: &OffsetsKey<'_>,
         value: Option<&[u8]>,
     ) -> std::result::Result<(), corelog_wire::Error> {
-        let Some(id) = consumer::group_of(key) else {
+        let (of_consumers, of_shares) = (consumer::group_of(key), share_records::group_of(key));
+        let Some(id) = of_consumers.or(of_shares) else {
             return Ok(());
         };
         let group = self.groups.entry(id.to_owned());
         let group = group.or_insert_with(|| Group::new(id, at.wall));
-        group.replay_consumer(key, value, at.wall)
+        match of_shares {
+            Some(_) => group.replay_share(key, value, at.wall),
+            None => group.replay_consumer(key, value, at.wall),
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Groups {
     }
 
     /// A step of one group that is there.
-    fn with<O>(
+    pub(super) fn with<O>(
         &mut self,
         id: &str,
         at: &At<'_>,
@@ -82,7 +82,7 @@ impl Groups {
     }
 
     /// Makes a group if there is none.
-    fn ensure(&mut self, id: &str, wall: TimestampMs) -> Result<()> {
+    pub(super) fn ensure(&mut self, id: &str, wall: TimestampMs) -> Result<()> {
         if id.is_empty() {
             return Err(Error::InvalidGroupId);
         }
@@ -96,7 +96,7 @@ impl Groups {
     }
 
     /// Forgets a group of which nothing is left, as one that a refused request has made.
-    fn forget(&mut self, id: &str) {
+    pub(super) fn forget(&mut self, id: &str) {
         if self.groups.get(id).is_some_and(Group::is_forgotten)
             && let Some(group) = self.groups.remove(id)
             && let Some(at) = group.scheduled
@@ -120,6 +120,11 @@ impl Groups {
             Request::ConsumerHeartbeat(beat) => self.beat(at, &beat, token, out),
             Request::DescribeConsumer(group) => {
                 answer(token, self.describe_consumer(at, &group), out)
+            }
+            Request::ShareHeartbeat(beat) => self.share(at, &beat, token, out),
+            Request::DescribeShare(group) => answer(token, self.describe_share(at, &group), out),
+            Request::ForgetShared { group, topic } => {
+                self.forget_shared(at, &group, topic, token, out)
             }
             Request::Commit(commit) => self.commit(at, &commit, token, out),
             Request::TransactionalCommit(commit) => self.commit_pending(at, &commit, token, out),
@@ -176,7 +181,7 @@ impl Groups {
                 let told = consumer.describe(at.topics);
                 Ok(Reply::DescribedConsumer(told))
             }
-            Members::Classic(_) => Err(Error::GroupNotFound),
+            _ => Err(Error::GroupNotFound),
         }
     }
 
@@ -439,7 +444,7 @@ impl Coordinator for Groups {
         match OffsetsKey::decode(record.key)? {
             OffsetsKey::OffsetCommit(key) => self.replay_offset(at, &key, record),
             OffsetsKey::GroupMetadata(key) => self.replay_classic(at, key.group, record.value),
-            key => self.replay_consumer(at, &key, record.value),
+            key => self.replay_other(at, &key, record.value),
         }
     }
 
@@ -459,10 +464,13 @@ impl Coordinator for Groups {
 
     fn step(&mut self, at: &At<'_>, event: Event, out: &mut Vec<Effect>) {
         match event {
-            Event::Request { token, request } => {
-                let AnyRequest::Group(request) = request;
-                self.request(at, token, request, out);
-            }
+            Event::Request { token, request } => match request {
+                AnyRequest::Group(request) => self.request(at, token, request, out),
+                AnyRequest::Share(_) => {
+                    let reply = Err(Error::InvalidRequest);
+                    out.push(Effect::Reply { token, reply });
+                }
+            },
             Event::Tick => self.tick(at, out),
             Event::TopicsChanged => self.groups.values_mut().for_each(Group::note_topics),
             Event::TopicsDeleted(topics) => self.delete_topics(at, &topics, out),

@@ -92,7 +92,10 @@ impl Bench {
                     self.log.extend(logged.map(|r| Logged::Record(r, producer)));
                 }
                 Effect::Reply { token, reply } => {
-                    let reply = reply.map(|AnyReply::Group(reply)| reply);
+                    let reply = reply.map(|reply| match reply {
+                        AnyReply::Group(reply) => reply,
+                        AnyReply::Share(_) => panic!("an answer of another coordinator"),
+                    });
                     let before = self.answers.insert(token, (self.log.len(), reply));
                     assert!(before.is_none(), "a request is answered once");
                 }

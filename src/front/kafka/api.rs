@@ -101,6 +101,15 @@ impl<R: Runtime> Api<R> {
             whole!(handlers::consumer_group_describe::handle);
         DescribeTopicPartitions 0..=0, Estimate::Image,
             whole!(handlers::describe_topic_partitions::handle);
+        ShareGroupHeartbeat 1..=1, Estimate::Frames(4),
+            whole!(handlers::share_group::heartbeat);
+        ShareGroupDescribe 1..=1, Estimate::Frames(8), whole!(handlers::share_group::describe);
+        ShareFetch 1..=2, Estimate::Frames(0), whole!(handlers::share_fetch::handle);
+        ShareAcknowledge 1..=2, Estimate::Frames(4), whole!(handlers::share_acknowledge::handle);
+        DescribeShareGroupOffsets 0..=1, Estimate::Frames(8),
+            whole!(handlers::share_offsets::describe);
+        AlterShareGroupOffsets 0..=0, Estimate::Frames(8), whole!(handlers::share_offsets::alter);
+        DeleteShareGroupOffsets 0..=0, Estimate::Frames(8), whole!(handlers::share_offsets::delete);
     };
 
     pub(super) fn of(key: i16, version: i16) -> Option<&'static Api<R>> {

@@ -8,11 +8,13 @@ use corelog_rt::{Credit, Credits, Runtime, Shared};
 use corelog_wire::kafka::NodeEndpoint;
 
 use super::sessions::Sessions;
+use super::share_sessions::ShareSessions;
 
 /// One a core, shared by its connections.
 pub(super) struct Context<R: Runtime> {
     pub(super) broker: Broker<R>,
     pub(super) sessions: Shared<Sessions>,
+    pub(super) shares: Shared<ShareSessions>,
     /// Memory for decoding and for responses without records. Who waits for it holds a frame at
     /// most, and who holds it waits for `records` at most, so it always comes free.
     pub(super) work: Credits,

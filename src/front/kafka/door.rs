@@ -17,6 +17,7 @@ use super::lane::{End, Lane, Pressed};
 use super::options::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, Options, SWEEP_EVERY};
 use super::service::Service;
 use super::sessions::Sessions;
+use super::share_sessions::ShareSessions;
 
 /// What the door has done on this core, for metrics.
 #[derive(Clone, Copy, Default, Debug)]
@@ -95,6 +96,7 @@ impl<R: Runtime> Door<R> {
         let context = Rc::new(Context {
             broker,
             sessions: Shared::new(Sessions::default()),
+            shares: Shared::new(ShareSessions::default()),
             work,
             records,
             request_bytes_max: options.request_bytes_max,

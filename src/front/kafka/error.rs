@@ -77,6 +77,7 @@ pub(super) fn coordinator_code(error: corelog_coordinator::Error) -> ErrorCode {
         Error::UnreleasedInstance => ErrorCode::UNRELEASED_INSTANCE_ID,
         Error::UnsupportedAssignor => ErrorCode::UNSUPPORTED_ASSIGNOR,
         Error::InvalidRegularExpression => ErrorCode::INVALID_REGULAR_EXPRESSION,
+        Error::InvalidRecordState => ErrorCode::INVALID_RECORD_STATE,
         Error::ProducerFenced => ErrorCode::PRODUCER_FENCED,
     }
 }

@@ -17,6 +17,7 @@ mod options;
 pub mod recovering;
 mod service;
 mod sessions;
+mod share_sessions;
 
 #[cfg(test)]
 mod connection_test;

@@ -71,6 +71,13 @@ fn the_table_is_sorted_known_and_what_was_promised() {
         (68, 0, 1),
         (69, 0, 1),
         (75, 0, 0),
+        (76, 1, 1),
+        (77, 1, 1),
+        (78, 1, 2),
+        (79, 1, 2),
+        (90, 0, 1),
+        (91, 0, 0),
+        (92, 0, 0),
     ];
     assert_eq!(served, expected);
 }

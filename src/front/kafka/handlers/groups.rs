@@ -33,6 +33,7 @@ pub(super) async fn ask<R: Runtime>(
     let answer = broker.coordinate(Kind::Groups, group, request, limit).await;
     match answer {
         Ok(Answer::Group(reply)) => Ok(reply),
+        Ok(_) => unreachable!("a coordinator of groups answers about groups"),
         Err(error) => Err(coordinator_code(error)),
     }
 }
@@ -49,6 +50,7 @@ pub(super) async fn ask_all<R: Runtime>(
         let request = Asked::Group(request.clone());
         match broker.coordinate_at(partition, request, ANSWER_MAX).await {
             Ok(Answer::Group(reply)) => replies.push(reply),
+            Ok(_) => unreachable!("a coordinator of groups answers about groups"),
             // Another broker's.
             Err(Error::NotCoordinator) => {}
             Err(error) => failed = coordinator_code(error),

@@ -34,6 +34,11 @@ pub(super) mod offset_for_leader_epoch;
 mod operations;
 mod parts;
 pub(super) mod produce;
+pub(super) mod share_acknowledge;
+pub(super) mod share_fetch;
+pub(super) mod share_group;
+pub(super) mod share_offsets;
+mod shares;
 pub(super) mod sync_group;
 
 #[cfg(test)]
