@@ -23,8 +23,10 @@ func main() {
 		err = produce(a[1], a[2], a[3], a[4], a[5], a[6])
 	case "consume":
 		err = consume(a[1], a[2], a[3], a[4], a[5])
+	case "member":
+		err = member(a[1], a[2], a[3], a[4])
 	default:
-		err = fmt.Errorf("produce or consume, not %s", a[0])
+		err = fmt.Errorf("produce, consume or member, not %s", a[0])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

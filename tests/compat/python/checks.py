@@ -7,6 +7,7 @@ import random
 import re
 import time
 
+import groups
 from clients import java, run
 from kills import kills_lose_nothing
 
@@ -262,4 +263,5 @@ ALL = [
     segments_are_kafkas,
     big_topics_cross,
     kills_lose_nothing,
+    *groups.ALL,
 ]
