@@ -59,3 +59,5 @@ mod offsets_test;
 mod produce_test;
 #[cfg(test)]
 mod producer_test;
+#[cfg(test)]
+mod shares_test;
