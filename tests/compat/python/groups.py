@@ -74,7 +74,7 @@ def live(context, members, group, read_all=True):
     try:
         if not read_all:
             # A share group begins at the end: it must be there before the records.
-            time.sleep(8)
+            wait_for_places(context, group, topic, 0)
         produce(context, topic, 0, RECORDS // 3)
         running.append(Member(commands[1]))
         time.sleep(4)
@@ -109,6 +109,21 @@ def check_committed(context, group, topic):
         assert row[3] == row[4] and row[5] == "0", f"not all is committed: {row}"
 
 
+def wait_for_places(context, group, topic, records):
+    """Until a share group is done with so many records, and has a place in every partition."""
+    name = "org.apache.kafka.tools.consumer.group.ShareGroupCommand"
+    describe = ["--bootstrap-server", context.bootstrap, "--describe", "--group", group]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        # There is no such group before its first member.
+        done = subprocess.run(java(name, *describe), capture_output=True, text=True, timeout=60)
+        rows = [line.split() for line in done.stdout.splitlines() if f" {topic} " in line]
+        starts = [int(row[3]) for row in rows if row[3].isdigit()]
+        if len(starts) == PARTITIONS and sum(starts) == records:
+            return
+        assert time.monotonic() < deadline, f"{group} is not at {records}:\n{done.stdout}"
+
+
 def groups_of_one_client(context):
     """librdkafka, Java and franz-go, each by itself in every protocol that it speaks."""
     for client, protocols in [
@@ -138,15 +153,7 @@ def groups_of_all_clients(context):
 def share_groups(context):
     """Every record is accepted, some after they were given back or their holder was killed."""
     topic, _ = live(context, [("java", "share")] * 3, "shared", read_all=False)
-    name = "org.apache.kafka.tools.consumer.group.ShareGroupCommand"
-    describe = ["--bootstrap-server", context.bootstrap, "--describe", "--group", "shared"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        said = run(java(name, *describe)).decode()
-        rows = [line.split() for line in said.splitlines() if f" {topic} " in line]
-        if [row[3] for row in rows] == [str(RECORDS // PARTITIONS)] * PARTITIONS:
-            return
-        assert time.monotonic() < deadline, f"not all is accepted:\n{said}"
+    wait_for_places(context, "shared", topic, RECORDS)
 
 
 def groups_are_administered(context):
