@@ -178,11 +178,13 @@ impl<R: Runtime> Shard<R> {
         id: GroupId,
         step: impl FnOnce(&mut Hosted, &At<'_>) -> O,
     ) -> Option<O> {
+        // Offsets expire by it: a clock that jumps ahead must not make them.
+        let wall = self.retention_clock();
         let hosted = self.coordinators.hosted.get_mut(&id)?;
         let settings = settings(&self.image);
         let at = At {
             now: self.rt.now(),
-            wall: self.rt.wall(),
+            wall,
             topics: &ImageTopics(&self.image),
             settings: &settings,
         };

@@ -113,7 +113,7 @@ impl<R: Runtime> Shard<R> {
 
     /// The smaller of the wall clock and boot time plus monotonic: a wall clock that jumps ahead
     /// deletes nothing early.
-    fn retention_clock(&self) -> TimestampMs {
+    pub(super) fn retention_clock(&self) -> TimestampMs {
         let ran = self.rt.now().since(self.upkeep.started);
         let steady =
             self.upkeep.started_wall.0 + i64::try_from(ran.as_millis()).unwrap_or(i64::MAX / 2);
