@@ -399,3 +399,25 @@ fn group_config(settings: &TopicSettings) -> GroupConfig {
         retention_age: settings.retention_age.filter(|_| delete),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corelog_cluster::{Cleanup, Image};
+
+    #[test]
+    fn what_is_only_compacted_is_not_deleted_by_age_or_size() {
+        let mut settings = Image::default().settings(TopicId::ZERO);
+        settings.retention_bytes = Some(1);
+        let kept = |delete, compact| {
+            let cleanup = Cleanup { delete, compact };
+            let config = group_config(&TopicSettings {
+                cleanup,
+                ..settings.clone()
+            });
+            config.retention_age.is_none() && config.retention_bytes.is_none()
+        };
+        assert!(kept(false, true));
+        assert!(!kept(true, true) && !kept(true, false));
+    }
+}
