@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use serde_json::Value;
 
 use crate::histogram::{self, Sparse, Times};
 use crate::totals::{Interval, Totals};
-use crate::{Error, Outcome};
+use crate::{Error, Outcome, report};
 
 /// Nanoseconds in a millisecond: .hgrm files and the plain column of .hlog files are in
 /// milliseconds, as plotters expect.
@@ -22,8 +23,16 @@ pub(crate) fn make(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(Error::io(format!("make {}", dir.display())))
 }
 
-pub(crate) fn write(dir: &Path, outcome: &Outcome, totals: &Totals) -> Result<(), Error> {
+pub(crate) fn write(
+    dir: &Path,
+    outcome: &Outcome,
+    totals: &Totals,
+    environment: &Value,
+) -> Result<(), Error> {
     write_text(dir, "result.json", &json(outcome)?)?;
+    write_text(dir, "env.json", &json(environment)?)?;
+    let page = report::of_run(outcome, totals, environment);
+    write_text(dir, "report.html", &page)?;
     let (published, consumed) = (&totals.published, &totals.consumed);
     let all = [
         ("publish", &published.publish),

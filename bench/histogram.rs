@@ -38,7 +38,7 @@ impl Sparse {
     }
 
     pub(crate) fn fill(&self, times: &mut Times) {
-        times.clear();
+        times.reset();
         for (value, count) in &self.0 {
             times
                 .record_n(*value, *count)

@@ -90,6 +90,8 @@ pub struct Generator {
     pub cpu_us_per_request: f64,
     pub late_after_us: f64,
     pub workers: usize,
+    /// Of the workers; below 0 they go before other threads of the host.
+    pub niceness: i32,
 }
 
 /// What the run knows beside its counts.
@@ -144,6 +146,7 @@ impl Outcome {
                 cpu_us_per_request: rounded(facts.cpu.as_secs_f64() * 1e6 / requests),
                 late_after_us: LATE.as_secs_f64() * 1e6,
                 workers: facts.workers,
+                niceness: published.niceness,
             },
             settings: settings.clone(),
             durability: facts.durability.into_iter().collect(),

@@ -7,7 +7,7 @@ use corelog_record::Codec;
 
 use crate::outcome::{Facts, Outcome};
 use crate::overhead::Overhead;
-use crate::tally::{Sent, Window};
+use crate::tally::{Sent, Wanted, Window};
 use crate::totals::Totals;
 use crate::{Acks, Arrivals, Driver, Load, Mode, Rate, Settings, Target};
 
@@ -46,7 +46,7 @@ fn settings(rate: Rate) -> Settings {
 
 /// A thousand requests over the second, `late` of them 2 ms late, `lost` of them never answered.
 fn check(rate: Rate, late: u64, lost: u64, expected: &[&str]) {
-    let mut totals = Totals::new(WINDOW, None);
+    let mut totals = Totals::new(WINDOW, Wanted::AnyRun);
     for n in 0..1000 {
         let intended = WINDOW.begin + Duration::from_millis(n);
         let lag = Duration::from_micros(if n < late { 2000 } else { 999 });

@@ -12,10 +12,10 @@ use crate::driver::{Layout, Reader};
 use crate::outcome::Facts;
 use crate::overhead::Overhead;
 use crate::schedule::{Schedule, Share};
-use crate::tally::{Consumed, Counts, Published, Window};
+use crate::tally::{Consumed, Counts, Published, Wanted, Window};
 use crate::totals::Totals;
 use crate::worker::{Pace, Worker};
-use crate::{Acks, Error, Mode, Outcome, Settings, clock, files, progress};
+use crate::{Acks, Error, Mode, Outcome, Settings, clock, environment, files, progress};
 
 /// Between making the threads and the first request, so that all of them are ready.
 const LEAD: Duration = Duration::from_millis(100);
@@ -63,6 +63,8 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     settings.check()?;
     files::make(&settings.out)?;
+    // What looks at the host would disturb the run: it is done before.
+    let environment = environment(&settings.out);
     let overhead = Overhead::measure(&settings.load)?;
     let layout = Layout::open(settings)?;
     let mut threads = Threads::start(settings, &layout, stop)?;
@@ -71,7 +73,7 @@ pub fn run(
     let started = SystemTime::now() + begin;
     let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let cpu = clock::cpu_time();
-    let mut totals = Totals::new(window, threads.measured_run);
+    let mut totals = Totals::new(window, threads.wanted);
     threads.watch(&mut totals, settings, say);
     let failures = threads.join(&mut totals);
     let end = stop.moment().unwrap_or(window.end).min(window.end);
@@ -87,14 +89,14 @@ pub fn run(
         failures,
     };
     let outcome = Outcome::of(settings, &totals, facts);
-    files::write(&settings.out, &outcome, &totals)?;
+    files::write(&settings.out, &outcome, &totals, &environment)?;
     Ok(outcome)
 }
 
 /// The threads of a run, and where they count.
 struct Threads {
     window: Window,
-    measured_run: Option<u64>,
+    wanted: Wanted,
     published: Vec<Counts<Published>>,
     consumed: Vec<Counts<Consumed>>,
     workers: Vec<JoinHandle<Result<(), Error>>>,
@@ -133,7 +135,11 @@ impl Threads {
         let (alive, ended) = channel();
         let mut threads = Self {
             window,
-            measured_run: (mode != Mode::Tail).then_some(run),
+            wanted: match mode {
+                Mode::Tail => Wanted::AnyRun,
+                Mode::Consume | Mode::CatchUp => Wanted::History,
+                Mode::Produce | Mode::Both => Wanted::Run(run),
+            },
             published: Vec::new(),
             consumed: Vec::new(),
             workers: Vec::new(),
@@ -156,18 +162,10 @@ impl Threads {
             parts[at % count].push(lane);
         }
         for (index, lanes) in parts.into_iter().enumerate() {
-            let pace = match settings.requests_per_s() {
-                Some(rate) => {
-                    let share = Share { index, of: count };
-                    Pace::Open(Schedule::new(settings.load.arrivals, rate, share, start))
-                }
-                None => Pace::Closed {
-                    in_flight: settings.load.in_flight,
-                },
-            };
+            let pace = pace(settings, Share { index, of: count }, start);
+            let unanswered = settings.load.acks == Acks::None;
             let counts = Counts::new(Published::new(window));
             threads.published.push(counts.clone());
-            let unanswered = settings.load.acks == Acks::None;
             let worker = Worker::new(lanes, pace, counts, stop.clone(), unanswered)?;
             let (cpu, alive) = (cpus.next(), alive.clone());
             let work = move || {
@@ -186,7 +184,7 @@ impl Threads {
         cpu: Option<usize>,
         alive: Option<Sender<()>>,
     ) -> Result<(), Error> {
-        let counts = Counts::new(Consumed::new(self.window, self.measured_run));
+        let counts = Counts::new(Consumed::new(self.window, self.wanted));
         self.consumed.push(counts.clone());
         let end = self.window.end;
         let finish = match self.mode.produces() {
@@ -196,6 +194,7 @@ impl Threads {
         let follows = self.mode == Mode::Both;
         let work = move || {
             pin(cpu)?;
+            clock::go_first();
             let _alive = alive;
             while !finish.is_requested() && !reader.is_done() && (follows || clock::now() < end) {
                 reader.wait()?;
@@ -247,6 +246,15 @@ impl Threads {
         failures.sort();
         failures.dedup();
         failures
+    }
+}
+
+fn pace(settings: &Settings, share: Share, start: Monotonic) -> Pace {
+    match settings.requests_per_s() {
+        Some(rate) => Pace::Open(Schedule::new(settings.load.arrivals, rate, share, start)),
+        None => Pace::Closed {
+            in_flight: settings.load.in_flight,
+        },
     }
 }
 

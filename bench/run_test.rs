@@ -131,6 +131,13 @@ fn a_run_leaves_its_folder() {
     assert!(publish["p50"].as_f64().unwrap() > 0.0);
     assert_eq!(publish["p99"], serde_json::Value::Null);
     assert!(read("publish.hgrm").contains("Total count    =          400"));
+    let environment: serde_json::Value = serde_json::from_str(&read("env.json")).unwrap();
+    assert!(environment["kernel"]["version"].is_string());
+    let page = read("report.html");
+    assert_eq!(page.matches("<svg").count(), 2);
+    for outside in ["<script", "src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
     let log = read("publish.hlog");
     let intervals = log.lines().filter(|line| line.contains("HIST"));
     assert!(intervals.count() >= 2, "{log}");

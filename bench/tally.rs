@@ -71,6 +71,8 @@ pub(crate) struct Published {
     /// Requests of the window that were never sent.
     pub unsent: u64,
     pub refused: BTreeMap<String, u64>,
+    /// How much the thread goes before others; 0 is like everybody.
+    pub niceness: i32,
     /// By the number of the slot since the window began.
     pub slots: Vec<(u64, Slot)>,
 }
@@ -89,6 +91,7 @@ impl Published {
             unanswered: 0,
             unsent: 0,
             refused: BTreeMap::new(),
+            niceness: 0,
             slots: Vec::new(),
         }
     }
@@ -154,19 +157,29 @@ impl Published {
     }
 }
 
+/// Whose records a consumer is after.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// Those of the run with this number: their latency is measured.
+    Run(u64),
+    /// Those of any run that goes on.
+    AnyRun,
+    /// Those that were there before, all of them, whatever the window.
+    History,
+}
+
 /// What a consuming thread counted.
 #[derive(Debug)]
 pub(crate) struct Consumed {
     pub window: Window,
-    /// Only batches of this run are measured; None measures every batch that has a send time.
-    pub run: Option<u64>,
+    pub wanted: Wanted,
     /// From the intended start to the moment at which a consumer had the batch.
     pub end_to_end: Times,
     /// From asking for records to having them.
     pub fetch: Times,
     /// Batches of the run, in the window or not.
     pub batches_in_all: u64,
-    /// All that came in the window.
+    /// All that came in the window; with `History`, all that came.
     pub records: u64,
     pub bytes: u64,
     /// Batches that say nothing of their send time, or one that cannot be.
@@ -176,10 +189,10 @@ pub(crate) struct Consumed {
 }
 
 impl Consumed {
-    pub(crate) fn new(window: Window, run: Option<u64>) -> Self {
+    pub(crate) fn new(window: Window, wanted: Wanted) -> Self {
         Self {
             window,
-            run,
+            wanted,
             end_to_end: times(),
             fetch: times(),
             batches_in_all: 0,
@@ -194,7 +207,12 @@ impl Consumed {
     pub(crate) fn batch(&mut self, stamp: Option<Stamp>, now: Monotonic) {
         // What is older than this was not sent by a run that is still going on, or not on this host.
         const AGE_MAX: Duration = Duration::from_secs(60);
-        let Some(stamp) = stamp.filter(|stamp| self.run.is_none_or(|run| run == stamp.run)) else {
+        let of_run = |stamp: &Stamp| match self.wanted {
+            Wanted::Run(run) => run == stamp.run,
+            Wanted::AnyRun => true,
+            Wanted::History => false,
+        };
+        let Some(stamp) = stamp.filter(of_run) else {
             self.foreign += 1;
             return;
         };
@@ -212,7 +230,7 @@ impl Consumed {
     pub(crate) fn arrived(&mut self, records: u64, bytes: u64, asked: Monotonic, now: Monotonic) {
         let first = self.span.map_or(asked, |(first, _)| first);
         self.span = Some((first, now));
-        if self.window.holds(now) {
+        if self.wanted == Wanted::History || self.window.holds(now) {
             self.records += records;
             self.bytes += bytes;
             histogram::record(&mut self.fetch, now.since(asked));
@@ -250,7 +268,7 @@ impl<T> Counts<T> {
 impl Published {
     pub(crate) fn reset(&mut self) {
         for times in [&mut self.publish, &mut self.service, &mut self.lag] {
-            times.clear();
+            times.reset();
         }
         self.scheduled = 0;
         self.late = 0;
@@ -259,6 +277,7 @@ impl Published {
         self.unanswered = 0;
         self.unsent = 0;
         self.refused.clear();
+        self.niceness = 0;
         self.slots.clear();
     }
 
@@ -273,6 +292,7 @@ impl Published {
         self.acknowledged_in_all += other.acknowledged_in_all;
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
+        self.niceness = self.niceness.min(other.niceness);
         for (why, count) in &other.refused {
             *self.refused.entry(why.clone()).or_default() += count;
         }
@@ -281,8 +301,8 @@ impl Published {
 
 impl Consumed {
     pub(crate) fn reset(&mut self) {
-        self.end_to_end.clear();
-        self.fetch.clear();
+        self.end_to_end.reset();
+        self.fetch.reset();
         self.batches_in_all = 0;
         self.records = 0;
         self.bytes = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use corelog_base::Monotonic;
 
 use crate::histogram::Sparse;
-use crate::tally::{Consumed, Counts, Published, Slot, Window};
+use crate::tally::{Consumed, Counts, Published, Slot, Wanted, Window};
 
 /// One second or so, for the interval log and for resampling.
 #[derive(Clone, Debug)]
@@ -38,20 +38,20 @@ pub(crate) struct Fresh {
 }
 
 impl Totals {
-    pub(crate) fn new(window: Window, run: Option<u64>) -> Self {
+    pub(crate) fn new(window: Window, wanted: Wanted) -> Self {
         Self {
             published: Published::new(window),
-            consumed: Consumed::new(window, run),
+            consumed: Consumed::new(window, wanted),
             slots: BTreeMap::new(),
             intervals: Vec::new(),
             fresh: Fresh {
                 published: Published::new(window),
-                consumed: Consumed::new(window, run),
+                consumed: Consumed::new(window, wanted),
             },
             collected: window.begin,
             spare: (
                 Box::new(Published::new(window)),
-                Box::new(Consumed::new(window, run)),
+                Box::new(Consumed::new(window, wanted)),
             ),
         }
     }

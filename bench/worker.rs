@@ -100,6 +100,8 @@ impl Worker {
     /// Works from `start` on, until all that the window schedules is answered, or given up.
     pub(crate) fn run(mut self, start: Monotonic) -> Result<(), Error> {
         clock::sharpen_timers();
+        let niceness = clock::go_first();
+        self.counts.lock().niceness = niceness;
         clock::sleep_until(start);
         let ended = self.drive();
         self.give_up();

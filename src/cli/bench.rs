@@ -26,6 +26,15 @@ pub(crate) struct Bench {
 enum Command {
     Run(Run),
     Floor(Floor),
+    Env(Env),
+}
+
+/// Print what matters of this host, as every run keeps it in env.json.
+#[derive(Args)]
+struct Env {
+    /// A folder on the disk that is looked at.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
 }
 
 /// What this machine gives at best: write and flush, loopback, and the generator alone. Compare
@@ -224,6 +233,9 @@ impl Bench {
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
             Command::Run(command) => run(measuring(move |stop| command.run(stop))),
+            Command::Env(command) => {
+                run(async move { print_json(&corelog_bench::environment(&command.dir)) })
+            }
             Command::Floor(command) => run(measuring(move |stop| command.run(stop))),
         }
     }

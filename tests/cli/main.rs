@@ -1,5 +1,7 @@
 //! The command line against a broker of its own: what it prints, and how it exits.
 
+mod bench;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

@@ -1,0 +1,113 @@
+//! `corelog bench` against a broker of its own.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::Broker;
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What a machine under test is late for is no matter here: the run may say that it is not valid,
+/// but for no other reason.
+fn only_late(result: &Value) {
+    for reason in result["reasons"].as_array().unwrap() {
+        let reason = reason.as_str().unwrap();
+        let timing = reason.contains("late") || reason.contains("of the rate was reached");
+        assert!(timing, "{reason}");
+    }
+}
+
+#[test]
+fn a_run_writes_and_reads_every_batch() {
+    let broker = Broker::start();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let load = [
+        "bench",
+        "run",
+        "--driver",
+        "kafka",
+        "--topic",
+        "speed",
+        "--partitions",
+        "3",
+        "--size",
+        "200",
+        "--acks",
+        "all",
+        "--duration",
+        "2s",
+        "--warmup",
+        "500ms",
+        "--rate",
+        "1000",
+        "--connections",
+        "2",
+        "--consumers",
+        "2",
+        "--batch",
+        "2",
+        "--compression",
+        "lz4",
+    ];
+    let (code, text, error) = broker.run(&[&load[..], &["--out", out]].concat(), "");
+    let result = json(&dir.path().join("result.json"));
+    only_late(&result);
+    assert_eq!(code, i32::from(result["valid"] == false), "{text}{error}");
+    assert!(
+        text.contains("end to end") && error.contains("written"),
+        "{text}{error}"
+    );
+    assert_eq!(result["publish_latency_us"]["samples"], 1000);
+    assert_eq!(result["end_to_end_latency_us"]["samples"], 1000);
+    assert_eq!(result["counted"]["batches_missing"], 0);
+    assert_eq!(result["durability"]["topic durability"], "disk");
+    for file in ["publish.hlog", "end_to_end.hgrm", "env.json", "report.html"] {
+        assert!(dir.path().join(file).exists(), "{file}");
+    }
+
+    // The topic now holds 2,500 records or a little less, which are read once.
+    let consume = [
+        "bench",
+        "run",
+        "--topic",
+        "speed",
+        "--partitions",
+        "3",
+        "--mode",
+        "consume",
+    ];
+    let rest = ["--rate", "max", "--out", out];
+    let (code, _, error) = broker.run(&[&consume[..], &rest].concat(), "");
+    assert_eq!(code, 0, "{error}");
+    let result = json(&dir.path().join("result.json"));
+    let read = result["counted"]["records_read"].as_u64().unwrap();
+    assert!((2400..=2500).contains(&read), "{read}");
+    assert_eq!(result["publish_latency_us"], Value::Null);
+}
+
+#[test]
+fn what_cannot_be_run_says_why() {
+    let broker = Broker::start();
+    let run = |arguments: &[&str]| {
+        let begin = ["bench", "run", "--topic", "wrong", "--duration", "1s"];
+        let dir = tempfile::tempdir().unwrap();
+        let out = ["--out", dir.path().to_str().unwrap()];
+        let (code, _, error) = broker.run(&[&begin[..], arguments, &out].concat(), "");
+        (code, error)
+    };
+    let (code, error) = run(&["--rate", "10", "--size", "8"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("16 B"), "{error}");
+    let (code, error) = run(&["--rate", "0"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("a rate"), "{error}");
+    let (code, _) = run(&["--rate", "10"]);
+    assert!(code <= 1);
+    let (code, error) = run(&["--rate", "10", "--partitions", "5"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("has 1 partitions"), "{error}");
+}
