@@ -9,13 +9,16 @@
 //! blocking thread for each consumer, and the caller's thread, which collects. It speaks through
 //! sockets and files only and never looks into a broker.
 
+mod bootstrap;
 mod clock;
+mod compare;
 mod disk;
 mod driver;
 mod environment;
 mod error;
 mod files;
 mod floor;
+mod folder;
 mod histogram;
 mod kafka;
 mod outcome;
@@ -30,15 +33,20 @@ mod sink;
 mod socket;
 mod summary;
 mod svg;
+mod sweep;
 mod tally;
 mod totals;
 mod worker;
 
 #[cfg(test)]
+mod compare_test;
+#[cfg(test)]
 mod outcome_test;
 #[cfg(test)]
 mod run_test;
 
+pub use bootstrap::Estimate;
+pub use compare::{Compare, Comparison, compare};
 pub use driver::Driver;
 pub use environment::environment;
 pub use error::{Error, Kind};
@@ -48,3 +56,4 @@ pub use overhead::Overhead;
 pub use run::{Stop, run};
 pub use settings::{Acks, Arrivals, Load, Mode, Rate, Settings, Target, parse_cpus};
 pub use summary::Summary;
+pub use sweep::{Rates, Sweep, SweepPoint, sweep};

@@ -16,7 +16,7 @@ const WINDOW: Window = Window {
     end: Monotonic(2_000_000_000),
 };
 
-fn settings(rate: Rate) -> Settings {
+pub(crate) fn settings(rate: Rate) -> Settings {
     Settings {
         target: Target {
             driver: Driver::Kafka,
@@ -44,6 +44,25 @@ fn settings(rate: Rate) -> Settings {
     }
 }
 
+/// Of a run without anything odd.
+pub(crate) fn facts() -> Facts {
+    Facts {
+        command: Vec::new(),
+        started_ms: 0,
+        durability: Vec::new(),
+        overhead: Overhead {
+            clock_ns: 0.0,
+            record_ns: 0.0,
+            prepare_ns: 0.0,
+        },
+        cpu: Duration::ZERO,
+        workers: 1,
+        measured: Duration::from_secs(1),
+        interrupted: false,
+        failures: Vec::new(),
+    }
+}
+
 /// A thousand requests over the second, `late` of them 2 ms late, `lost` of them never answered.
 fn check(rate: Rate, late: u64, lost: u64, expected: &[&str]) {
     let mut totals = Totals::new(WINDOW, Wanted::AnyRun);
@@ -61,22 +80,7 @@ fn check(rate: Rate, late: u64, lost: u64, expected: &[&str]) {
             totals.published.acknowledged(sent, intended);
         }
     }
-    let facts = Facts {
-        command: Vec::new(),
-        started_ms: 0,
-        durability: Vec::new(),
-        overhead: Overhead {
-            clock_ns: 0.0,
-            record_ns: 0.0,
-            prepare_ns: 0.0,
-        },
-        cpu: Duration::ZERO,
-        workers: 1,
-        measured: Duration::from_secs(1),
-        interrupted: false,
-        failures: Vec::new(),
-    };
-    let outcome = Outcome::of(&settings(rate), &totals, facts);
+    let outcome = Outcome::of(&settings(rate), &totals, facts());
     assert_eq!(outcome.reasons, expected);
     assert_eq!(outcome.valid, expected.is_empty());
     assert_eq!(outcome.rate_per_s, (1000 - lost) as f64 * 2.0);

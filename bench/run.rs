@@ -249,6 +249,13 @@ impl Threads {
     }
 }
 
+impl Drop for Threads {
+    /// Where the start fails half way, readers run already.
+    fn drop(&mut self) {
+        self.finish.request();
+    }
+}
+
 fn pace(settings: &Settings, share: Share, start: Monotonic) -> Pace {
     match settings.requests_per_s() {
         Some(rate) => Pace::Open(Schedule::new(settings.load.arrivals, rate, share, start)),

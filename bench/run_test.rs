@@ -8,7 +8,9 @@ use corelog_record::Codec;
 use tempfile::TempDir;
 
 use crate::sink::{AnswerAt, Sink};
-use crate::{Acks, Arrivals, Driver, Load, Mode, Outcome, Rate, Settings, Stop, Target, run};
+use crate::{
+    Acks, Arrivals, Driver, Load, Mode, Outcome, Rate, Rates, Settings, Stop, Target, run, sweep,
+};
 
 fn settings(sink: &Sink, dir: &TempDir, rate: Rate) -> Settings {
     Settings {
@@ -203,4 +205,29 @@ fn without_acknowledgements_the_kernel_counts() {
     });
     assert_eq!(outcome.publish_latency_us.unwrap().samples, 500);
     assert!(outcome.notes.iter().any(|note| note.contains("acks=0")));
+}
+
+#[test]
+fn a_sweep_leaves_a_folder_a_rate() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = Sink::start(None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(&sink, &dir, Rate::Max);
+    settings.duration = Duration::from_secs(1);
+    let rates = Rates::Listed(vec![400.0, 200.0]);
+    let swept = sweep(&settings, &rates, &[], &Stop::default(), &mut |_| {}).unwrap();
+    let asked = swept.points.iter().map(|point| point.requested_rate_per_s);
+    // A rate that was spoilt was tried again.
+    let mut asked: Vec<f64> = asked.collect();
+    asked.dedup();
+    assert_eq!(asked, [200.0, 400.0]);
+    for point in &swept.points {
+        assert!(dir.path().join(&point.folder).join("result.json").exists());
+        let samples = point.publish_latency_us.unwrap().samples as f64;
+        assert_eq!(samples, point.requested_rate_per_s);
+    }
+    let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(page.contains("Latency by load") && page.contains("publish p50"));
+    settings.mode = Mode::Consume;
+    assert!(sweep(&settings, &rates, &[], &Stop::default(), &mut |_| {}).is_err());
 }

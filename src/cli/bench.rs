@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use corelog_bench::{
-    Acks, Arrivals, Driver, Error, Kind, Load, Mode, Outcome, Rate, Settings, Stop, Summary,
-    Target, parse_cpus,
+    Acks, Arrivals, Driver, Error, Estimate, Kind, Load, Mode, Outcome, Rate, Rates, Settings,
+    Stop, Summary, Target, parse_cpus,
 };
 use corelog_record::Codec;
 
@@ -25,8 +25,46 @@ pub(crate) struct Bench {
 #[derive(Subcommand)]
 enum Command {
     Run(Run),
+    Sweep(Sweep),
+    Compare(Compare),
     Floor(Floor),
     Env(Env),
+}
+
+/// Runs at rate after rate, and latency by load. Without --rates: doubled from --from on until the
+/// broker cannot follow, then closer to what it can.
+#[derive(Args)]
+struct Sweep {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Records a second to begin with.
+    #[arg(long, value_name = "PER_S", default_value_t = 1000.0)]
+    from: f64,
+    /// Records a second, separated by commas.
+    #[arg(
+        long,
+        value_name = "PER_S,..",
+        value_delimiter = ',',
+        conflicts_with = "from"
+    )]
+    rates: Vec<f64>,
+    /// Where the results go, a folder for each run.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Whether B differs from A, with intervals. Best with five runs or more on each side that took
+/// turns. Exits with 1 if a run is not valid.
+#[derive(Args)]
+struct Compare {
+    /// The folder of a run, or a folder of such folders.
+    a: PathBuf,
+    b: PathBuf,
+    /// Where compare.json and a report go.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
 }
 
 /// Print what matters of this host, as every run keeps it in env.json.
@@ -233,6 +271,8 @@ impl Bench {
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
             Command::Run(command) => run(measuring(move |stop| command.run(stop))),
+            Command::Sweep(command) => run(measuring(move |stop| command.run(stop))),
+            Command::Compare(command) => run(async move { command.run() }),
             Command::Env(command) => {
                 run(async move { print_json(&corelog_bench::environment(&command.dir)) })
             }
@@ -270,6 +310,82 @@ impl Run {
             settings.out.join("result.json").display()
         ))?;
         judge(&outcome)
+    }
+}
+
+impl Sweep {
+    fn run(self, stop: &Stop) -> Result<(), Failure> {
+        let rates = match self.rates.is_empty() {
+            true => Rates::From(self.from),
+            false => Rates::Listed(self.rates),
+        };
+        // Each run has its own rate.
+        let settings = self.load.settings(Rate::Max, self.out);
+        let mut say = |line: &str| eprintln!("{line}");
+        let sweep = corelog_bench::sweep(&settings, &rates, &command(), stop, &mut say);
+        let sweep = sweep.map_err(|error| failure(&error))?;
+        let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.0}"));
+        let rows: Vec<Vec<String>> = sweep
+            .points
+            .iter()
+            .map(|point| {
+                let summary = point.publish_latency_us;
+                vec![
+                    format!("{:.0}", point.requested_rate_per_s),
+                    format!("{:.0}", point.rate_per_s),
+                    cell(summary.and_then(|s| s.p50)),
+                    cell(summary.and_then(|s| s.p99)),
+                    cell(summary.and_then(|s| s.p99_9)),
+                    cell(summary.map(|s| s.max)),
+                    point.reasons.join("; "),
+                ]
+            })
+            .collect();
+        let head = [
+            "RATE",
+            "REACHED",
+            "P50 US",
+            "P99 US",
+            "P99.9 US",
+            "MAX US",
+            "NOT VALID",
+        ];
+        print(&table(&head, &rows))?;
+        match sweep.highest_valid_rate_per_s {
+            Some(rate) => print(&format!(
+                "\n{rate:.0} records/s is the highest valid rate\n"
+            )),
+            None => Err(refused("no run is valid".to_owned())),
+        }
+    }
+}
+
+impl Compare {
+    fn run(self) -> Result<(), Failure> {
+        let compared = corelog_bench::compare(&self.a, &self.b, self.out.as_deref());
+        let compared = compared.map_err(|error| failure(&error))?;
+        if self.format == Format::Json {
+            print_json(&serde_json::json!(compared))?;
+        } else {
+            let cell = |e: &Estimate| format!("{:.1} [{:.1}, {:.1}]", e.value, e.low, e.high);
+            let rows: Vec<Vec<String>> = compared
+                .lines
+                .iter()
+                .map(|line| {
+                    let what = format!("{} ({})", line.what, line.unit);
+                    vec![what, cell(&line.a), cell(&line.b), line.verdict.clone()]
+                })
+                .collect();
+            print(&table(&["FIGURE", "A", "B", "VERDICT"], &rows))?;
+            for warning in &compared.warnings {
+                print(&format!("({warning})\n"))?;
+            }
+            print(&format!("\n{}\n", compared.verdict))?;
+        }
+        match compared.valid {
+            true => Ok(()),
+            false => Err(refused("a run is not valid".to_owned())),
+        }
     }
 }
 
