@@ -57,11 +57,21 @@ fn measure(
     (outcome, dir)
 }
 
-/// In milliseconds, within a tenth of `scale` on a machine that also does other things.
-fn near(micros: Option<f64>, expected: f64, scale: f64) {
+/// In milliseconds, of a distribution that ends at 1 s. It is never much less; more of it, up to a
+/// tenth, is what a machine adds that also does other things.
+fn near(micros: Option<f64>, expected: f64) -> Result<(), String> {
     let ms = micros.expect("there are samples enough") / 1e3;
-    let range = expected - scale * 0.03..=expected + scale * 0.1;
-    assert!(range.contains(&ms), "{ms} is not near {expected}");
+    match (expected - 30.0..=expected + 100.0).contains(&ms) {
+        true => Ok(()),
+        false => Err(format!("{ms} is not near {expected}")),
+    }
+}
+
+/// A machine that is busy elsewhere delays sender and fake broker alike, which the benchmark rightly
+/// reports. A report that is wrong by itself is wrong each time.
+fn one_of_three(mut measurement: impl FnMut() -> Result<(), String>) {
+    let failures: Vec<String> = (0..3).map_while(|_| measurement().err()).collect();
+    assert!(failures.len() < 3, "{failures:?}");
 }
 
 /// The broker answers only every second, so latencies are even between 0 and 1 s.
@@ -70,23 +80,25 @@ fn known_delays_are_reported() {
     const TICK: u64 = 1_000_000_000;
     let answer_at: AnswerAt = Arc::new(|came: Monotonic| Monotonic((came.0 / TICK + 1) * TICK));
     for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
-        let rate = Rate::PerSecond(3000.0);
-        let (outcome, _dir) = measure(Some(answer_at.clone()), rate, |settings| {
-            settings.load.arrivals = arrivals;
-            settings.load.connections = 2;
+        one_of_three(|| {
+            let rate = Rate::PerSecond(3000.0);
+            let (outcome, _dir) = measure(Some(answer_at.clone()), rate, |settings| {
+                settings.load.arrivals = arrivals;
+                settings.load.connections = 2;
+            });
+            let publish = outcome.publish_latency_us.unwrap();
+            assert!((11_000..13_000).contains(&publish.samples), "{publish:?}");
+            assert_eq!(publish.p99_9, None);
+            near(publish.p50, 500.0)?;
+            near(publish.p90, 900.0)?;
+            near(publish.p99, 990.0)?;
+            near(Some(publish.max), 1000.0)?;
+            near(Some(publish.mean), 500.0)?;
+            match (outcome.rate_per_s / 3000.0 - 1.0).abs() < 0.1 {
+                true => Ok(()),
+                false => Err(format!("{outcome:?}")),
+            }
         });
-        let publish = outcome.publish_latency_us.unwrap();
-        assert!((11_000..13_000).contains(&publish.samples), "{publish:?}");
-        near(publish.p50, 500.0, 1000.0);
-        near(publish.p90, 900.0, 1000.0);
-        near(publish.p99, 990.0, 1000.0);
-        assert_eq!(publish.p99_9, None);
-        near(Some(publish.max), 1000.0, 1000.0);
-        near(Some(publish.mean), 500.0, 1000.0);
-        assert!(
-            (outcome.rate_per_s / 3000.0 - 1.0).abs() < 0.1,
-            "{outcome:?}"
-        );
     }
 }
 
@@ -94,25 +106,26 @@ fn known_delays_are_reported() {
 /// request that was meant to start in that second is slow: a quarter of all, evenly up to 1 s.
 #[test]
 fn a_stall_hits_every_request_that_fell_into_it() {
-    let first = OnceLock::new();
-    let answer_at: AnswerAt = Arc::new(move |came| {
-        let from = *first.get_or_init(|| came) + Duration::from_secs(2);
-        let until = from + Duration::from_secs(1);
-        match (from..until).contains(&came) {
-            true => until,
-            false => came,
-        }
+    one_of_three(|| {
+        let first = OnceLock::new();
+        let answer_at: AnswerAt = Arc::new(move |came| {
+            let from = *first.get_or_init(|| came) + Duration::from_secs(2);
+            let until = from + Duration::from_secs(1);
+            match (from..until).contains(&came) {
+                true => until,
+                false => came,
+            }
+        });
+        let (outcome, _dir) = measure(Some(answer_at), Rate::PerSecond(3000.0), |_| {});
+        let publish = outcome.publish_latency_us.unwrap();
+        near(publish.p50, 0.0)?;
+        near(publish.p90, 600.0)?;
+        near(publish.p99, 960.0)?;
+        near(Some(publish.max), 1000.0)?;
+        near(Some(outcome.stalls.longest_ms * 1e3), 1000.0)?;
+        // The generator was not at fault: it has sent in time all the while.
+        near(outcome.send_lag_us.unwrap().p50, 0.0)
     });
-    let (outcome, _dir) = measure(Some(answer_at), Rate::PerSecond(3000.0), |_| {});
-    let publish = outcome.publish_latency_us.unwrap();
-    assert!(publish.p50.unwrap() < 50_000.0, "{publish:?}");
-    near(publish.p90, 600.0, 1000.0);
-    near(publish.p99, 960.0, 1000.0);
-    near(Some(publish.max), 1000.0, 1000.0);
-    let stalls = outcome.stalls;
-    assert!((900.0..=1300.0).contains(&stalls.longest_ms), "{stalls:?}");
-    // The generator was not at fault: it has sent in time all the while.
-    assert!(outcome.send_lag_us.unwrap().p50.unwrap() < 50_000.0);
 }
 
 #[test]
