@@ -120,8 +120,8 @@ fn five_runs_that_took_turns_are_compared_by_run() {
     assert_eq!(rate.what, "rate");
     // The last batch of each is acknowledged after the end.
     assert!((rate.a.value - 5000.0).abs() < 1.0, "{rate:?}");
-    // Without turns, it says so.
-    leave(&a.join("0"), 20, 1000, false);
+    // Without turns, it says so: here A begins twice.
+    leave(&a.join("4"), 1, 1004, false);
     let compared = compare(&a, &b, None).unwrap();
     assert!(
         compared.warnings[0].contains("take turns"),

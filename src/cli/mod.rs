@@ -8,6 +8,7 @@ mod common;
 mod completions;
 mod consume;
 mod group;
+mod load;
 mod log;
 mod member;
 mod produce;
