@@ -93,6 +93,10 @@ bench-rt *ARGUMENTS:
 bench-reach ADDRESS="127.0.0.1:9092" DIR=".":
     cargo run --release -p corelog-client --example reach -- {{ADDRESS}} {{DIR}}
 
+# Beside Apache Kafka, Redis and NATS, in turns: just peers --rounds 5 --seconds 10 --only kafka
+peers *ARGUMENTS: _release
+    BINARY={{release}} bench/peers/run {{ARGUMENTS}}
+
 # The binary that is shipped and measured
 dist:
     cargo build --profile dist

@@ -1,0 +1,50 @@
+"""python3 -m unittest discover -s bench/peers -p '*_test.py'"""
+
+import argparse
+import json
+import os
+import tempfile
+import unittest
+
+import matrix
+import report
+from brokers import nats_rate
+
+
+def row(broker, round_, **figures):
+    return {"broker": broker, "durability": "disk", "workload": "single", "round": round_, **figures}
+
+
+class Peers(unittest.TestCase):
+    def test_rate_of_nats(self):
+        said = "noise\nPub stats: 107,123 msgs/sec ~ 102.16 MB/sec\n"
+        self.assertEqual(nats_rate(said), 107123)
+
+    def test_percentiles_without_samples_stay_empty(self):
+        result = {
+            "rate_per_s": 10.0, "valid": False, "reasons": ["late"], "durability": {},
+            "publish_latency_us": {"p50": 5.0, "p99": None, "p99_9": None},
+            "end_to_end_latency_us": None,
+        }
+        made = matrix.of_result(result)
+        self.assertEqual((made["p50"], made["p99"], made["end p99"]), (5.0, None, None))
+
+    def test_tables_have_medians_and_say_what_is_not_valid(self):
+        rows = [row("a", n, rate=rate, valid=n != 0) for n, rate in enumerate([1, 900, 1100])]
+        rows.append(row("b", 0, rate=2000))
+        with tempfile.TemporaryDirectory() as out:
+            report.write(rows, argparse.Namespace(out=out, build=out))
+            with open(os.path.join(out, "peers.md")) as file:
+                text = file.read()
+            with open(os.path.join(out, "peers.json")) as file:
+                self.assertEqual(json.load(file), rows)
+            with open(os.path.join(out, "peers-single-disk-rate.svg")) as file:
+                plot = file.read()
+        self.assertRegex(text, r"\| a \| 900 \|.*\| 3, 1 \|")
+        self.assertRegex(text, r"\| b \| 2,000 \|.*\| 1, 0 \|")
+        self.assertIn('width="380.0"', plot)
+        self.assertIn('width="171.0"', plot)
+
+
+if __name__ == "__main__":
+    unittest.main()
