@@ -46,7 +46,7 @@ def of_result(result):
     return {
         "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
         "p50": latency.get("p50"), "p99": latency.get("p99"), "p99.9": latency.get("p99_9"),
-        "end p99": end.get("p99"), "durability": result["durability"],
+        "end p99": end.get("p99"), "reported": result["durability"],
     }
 
 
