@@ -21,6 +21,10 @@ pub enum ErrorKind {
     Tag,
     /// The message is not defined at the version asked for.
     Version,
+    /// The bytes are not those that were sent.
+    Checksum,
+    /// An archive of the native protocol is not what its header says.
+    Archive,
 }
 
 /// A refusal, with where it happened.
@@ -42,6 +46,14 @@ impl Error {
         }
     }
 
+    pub(crate) fn native(kind: ErrorKind) -> Error {
+        Error {
+            kind,
+            message: "native frame",
+            position: 0,
+        }
+    }
+
     pub(crate) fn within(self, message: &'static str) -> Error {
         Error { message, ..self }
     }
@@ -58,6 +70,8 @@ impl fmt::Display for Error {
             ErrorKind::Utf8 => "a string is not UTF-8",
             ErrorKind::Tag => "a tagged field does not fill its length",
             ErrorKind::Version => "this version is not supported",
+            ErrorKind::Checksum => "the checksum does not match",
+            ErrorKind::Archive => "the archive is not of this message",
         };
         let message = if self.message.is_empty() {
             "message"

@@ -6,5 +6,6 @@
 
 mod error;
 pub mod kafka;
+pub mod native;
 
 pub use error::{Error, ErrorKind};
