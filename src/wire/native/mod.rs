@@ -13,6 +13,8 @@ pub mod v1;
 pub mod v2;
 
 #[cfg(test)]
+mod golden_test;
+#[cfg(test)]
 mod native_test;
 
 pub use api::{Api, ApiRange, common};
