@@ -137,7 +137,7 @@ fn requests_for_topics_and_producers_are_frozen() {
 }
 
 #[test]
-fn requests_for_records_are_frozen() {
+fn requests_to_produce_are_frozen() {
     let part = ProducePart {
         topic: [9; 16],
         partition: 1,
@@ -168,6 +168,10 @@ fn requests_for_records_are_frozen() {
             "30750000dcffffff01000000000000006261746368"
         )
     );
+}
+
+#[test]
+fn requests_to_fetch_are_frozen() {
     check!(
         FetchRequest {
             wait_max_ms: 500,
