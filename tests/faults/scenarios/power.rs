@@ -205,6 +205,7 @@ impl Epoch {
         } = self.stage;
         drop(mounted);
         drop(disk);
-        check_unmended(&image)
+        check_unmended(&image)?;
+        std::fs::remove_file(&image).map_err(|e| format!("{}: {e}", image.display()))
     }
 }
