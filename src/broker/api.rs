@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use corelog_base::{LeaderEpoch, NodeId, Offset, PartitionIndex, TimestampMs, TopicId};
+use corelog_base::{
+    LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
+};
 use corelog_record::BatchHeader;
 
 use crate::Result;
@@ -38,6 +40,8 @@ pub struct ProduceRequest {
 #[derive(Debug)]
 pub struct ProducePart {
     pub key: PartitionKey,
+    /// What is known of its transaction.
+    pub verified: Verified,
     pub header: BatchHeader,
     pub batch: BytesMut,
 }
@@ -51,8 +55,18 @@ pub struct Produced {
     pub append_time: TimestampMs,
 }
 
+/// What a reader wants to see of transactions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// All that is committed by the partition's replicas.
+    Uncommitted,
+    /// Nothing of transactions that are open, and which ones were aborted.
+    Committed,
+}
+
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
+    pub isolation: Isolation,
     /// How long to wait for `bytes_min`; zero answers at once.
     pub wait_max: Duration,
     pub bytes_min: u64,
@@ -73,12 +87,24 @@ pub struct FetchPart {
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     pub high_watermark: Offset,
+    /// Where readers of committed transactions stop (exclusive).
+    pub last_stable: Offset,
     pub log_start: Offset,
     /// Whole batches, back to back, the first of which contains the offset asked.
     pub batches: Vec<Bytes>,
+    /// Under `Isolation::Committed`: the aborted transactions with records from the offset asked to
+    /// the end of these batches, in the order of their first offsets.
+    pub aborted: Vec<Aborted>,
 }
 
 impl Fetched {
+    /// The first offset after the batches, if there are any.
+    pub(crate) fn end(&self) -> Option<Offset> {
+        let last = self.batches.last()?;
+        let batches = corelog_record::batches(last).filter_map(|batch| batch.ok());
+        batches.last().map(|(header, _)| header.next_offset())
+    }
+
     pub fn bytes(&self) -> u64 {
         self.batches.iter().map(|b| b.len() as u64).sum()
     }
@@ -87,7 +113,7 @@ impl Fetched {
 /// What ListOffsets looks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OffsetQuery {
-    /// The end of what may be read: the high watermark.
+    /// The end of what may be read: the high watermark, or the last stable offset.
     Latest,
     Earliest,
     /// The first record at or after a time.
@@ -103,6 +129,7 @@ pub enum OffsetQuery {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OffsetPart {
     pub key: PartitionKey,
+    pub isolation: Isolation,
     pub leader_epoch: Option<LeaderEpoch>,
     pub query: OffsetQuery,
 }
@@ -152,8 +179,28 @@ pub struct PartitionSize {
     pub bytes: u64,
 }
 
+/// The end of a transaction in one partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MarkerPart {
+    pub key: PartitionKey,
+    pub producer: ProducerId,
+    pub epoch: ProducerEpoch,
+    pub marker: EndMarker,
+    pub rule: MarkerEpoch,
+}
+
+/// Where a producer's transaction stands in one partition is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StandingPart {
+    pub key: PartitionKey,
+    pub producer: ProducerId,
+    pub epoch: ProducerEpoch,
+}
+
 /// A producer as DescribeProducers tells it.
 pub use corelog_partition::ProducerInfo;
+pub use corelog_partition::{Aborted, MarkerEpoch, Standing, Verified};
+pub use corelog_record::EndMarker;
 
 /// Who leads a partition, as far as this core knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

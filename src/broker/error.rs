@@ -35,6 +35,14 @@ pub enum Error {
     SequenceGap,
     /// Appended before, so long ago that its offset is forgotten.
     SequenceForgotten,
+    /// The batch would begin a transaction of which the coordinator does not know, or not any more.
+    NotInTransaction,
+    /// The batch is in no transaction, but its producer has one open.
+    OutsideTransaction,
+    /// The partition remembers as many transactions as it may. Retriable: retention makes room.
+    TransactionsFull,
+    /// A newer leader of the coordinator of transactions has written.
+    CoordinatorFenced,
     /// The batch is not valid.
     InvalidBatch(String),
     /// The partition's log failed or is damaged; the text names what and where.
@@ -76,6 +84,16 @@ impl fmt::Display for Error {
             Error::ProducerFenced => f.write_str("a newer incarnation of the producer has written"),
             Error::SequenceGap => f.write_str("sequences are missing before this batch"),
             Error::SequenceForgotten => f.write_str("appended before, at a forgotten offset"),
+            Error::NotInTransaction => f.write_str("the batch is in no open transaction"),
+            Error::OutsideTransaction => {
+                f.write_str("the producer has a transaction open, and the batch is not in it")
+            }
+            Error::TransactionsFull => f.write_str(
+                "the partition remembers as many transactions as it may; retention makes room",
+            ),
+            Error::CoordinatorFenced => {
+                f.write_str("a newer leader of the transactions' coordinator has written")
+            }
             Error::InvalidBatch(why) => write!(f, "invalid batch: {why}"),
             Error::TooLarge => f.write_str(
                 "the batch is larger than the journal takes; see log.journal_file_bytes",

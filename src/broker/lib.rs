@@ -18,9 +18,10 @@ mod start;
 
 pub use admin::{AdminReply, AdminRequest, CreatedTopic};
 pub use api::{
-    Acks, EpochFound, EpochPart, FetchPart, FetchRequest, Fetched, Leadership, OffsetFound,
-    OffsetPart, OffsetQuery, Outcomes, PartitionKey, PartitionSize, ProducePart, ProduceRequest,
-    Produced, ProducerInfo, TrimPart,
+    Aborted, Acks, EndMarker, EpochFound, EpochPart, FetchPart, FetchRequest, Fetched, Isolation,
+    Leadership, MarkerEpoch, MarkerPart, OffsetFound, OffsetPart, OffsetQuery, Outcomes,
+    PartitionKey, PartitionSize, ProducePart, ProduceRequest, Produced, ProducerInfo, Standing,
+    StandingPart, TrimPart, Verified,
 };
 pub use error::{Error, Result};
 pub use handle::{Broker, NoPeers, Peers};

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use corelog_base::{CoreId, GroupId, LeaderEpoch, Offset};
+use corelog_base::{CoreId, GroupId, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use corelog_cluster::Record;
 use corelog_record::BatchHeader;
 use corelog_replica::PeerMessage;
 
 use crate::admin::{AdminReply, AdminRequest};
 use crate::api::{
-    Acks, EpochFound, Fetched, Leadership, OffsetFound, OffsetQuery, PartitionSize, Produced,
-    ProducerInfo,
+    Acks, EndMarker, EpochFound, Fetched, Isolation, Leadership, MarkerEpoch, OffsetFound,
+    OffsetQuery, PartitionSize, Produced, ProducerInfo, Standing, Verified,
 };
 use crate::{Outcomes, Result};
 
@@ -73,6 +73,9 @@ pub(crate) enum Request {
     Epochs(Vec<EpochItem>),
     Trim(Vec<TrimItem>),
     Producers(Vec<GroupId>),
+    /// Ends of transactions; answered as a produce is.
+    Markers(Vec<MarkerItem>),
+    Standings(Vec<StandingItem>),
     Sizes,
     Admin(AdminRequest),
     Coordinate(CoordinateVisit),
@@ -88,6 +91,7 @@ pub(crate) enum Reply {
     /// The new log starts.
     Trim(Outcomes<Offset>),
     Producers(Outcomes<Vec<ProducerInfo>>),
+    Standings(Outcomes<Standing>),
     Sizes(Vec<PartitionSize>),
     Admin(Result<AdminReply>),
     /// A coordinator has taken the request; its answer comes to the slot named in the visit.
@@ -110,11 +114,29 @@ pub(crate) struct ProduceVisit {
 
 pub(crate) struct ProduceItem {
     pub(crate) group: GroupId,
+    pub(crate) verified: Verified,
     pub(crate) header: BatchHeader,
     pub(crate) batch: BytesMut,
 }
 
+#[derive(Clone, Copy)]
+pub(crate) struct MarkerItem {
+    pub(crate) group: GroupId,
+    pub(crate) producer: ProducerId,
+    pub(crate) epoch: ProducerEpoch,
+    pub(crate) marker: EndMarker,
+    pub(crate) rule: MarkerEpoch,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct StandingItem {
+    pub(crate) group: GroupId,
+    pub(crate) producer: ProducerId,
+    pub(crate) epoch: ProducerEpoch,
+}
+
 pub(crate) struct FetchVisit {
+    pub(crate) isolation: Isolation,
     pub(crate) bytes_min: u64,
     pub(crate) bytes_max: u64,
     pub(crate) items: Vec<FetchItem>,
@@ -140,6 +162,7 @@ pub(crate) struct FetchReply {
 #[derive(Clone, Copy)]
 pub(crate) struct OffsetItem {
     pub(crate) group: GroupId,
+    pub(crate) isolation: Isolation,
     pub(crate) leader_epoch: Option<LeaderEpoch>,
     pub(crate) query: OffsetQuery,
 }

@@ -1,9 +1,20 @@
 //! One partition at one replica.
 
-use corelog_base::{LeaderEpoch, Offset, ProducerId};
-use corelog_record::BatchHeader;
+use corelog_base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use corelog_record::{BatchHeader, EndMarker};
 
-use crate::{Epochs, Producers, Sequenced, Verdict};
+use crate::{Aborted, End, Epochs, MarkerEpoch, Producers, Sequenced, Standing, Verdict, Verified};
+
+/// Who gives a batch to the leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client's producer.
+    Client(Verified),
+    /// The coordinator that lives in this partition. Its batches carry no sequences.
+    Coordinator,
+    /// The coordinator of transactions: the batch is a marker.
+    Marker(EndMarker, MarkerEpoch),
+}
 
 /// A batch may go on.
 #[must_use]
@@ -28,6 +39,14 @@ pub enum Refusal {
     Gap,
     /// Appended so long ago that its offset is forgotten.
     Forgotten,
+    /// It is in no transaction of which the coordinator says that it is open here.
+    Unverified,
+    /// It is in no transaction, but its producer has one open.
+    OutsideTransaction,
+    /// Too many transactions are open or aborted here.
+    TransactionsFull,
+    /// A newer leader of the coordinator has written.
+    CoordinatorFenced,
 }
 
 /// An accepted batch.
@@ -40,7 +59,7 @@ pub struct Accepted {
 }
 
 /// Offsets, epochs and producers of one partition. The ladder that every move checks:
-/// `log_start <= high_watermark <= next_offset`.
+/// `log_start <= last_stable <= high_watermark <= next_offset`.
 #[derive(Clone, Debug, Default)]
 pub struct Partition {
     log_start: Offset,
@@ -66,9 +85,10 @@ impl Partition {
         log_start: Offset,
         committed_end: Offset,
         epochs: Epochs,
-        producers: Producers,
+        mut producers: Producers,
     ) -> Self {
         assert!(log_start <= committed_end);
+        producers.trim(log_start);
         Self {
             log_start,
             high_watermark: committed_end,
@@ -85,6 +105,24 @@ impl Partition {
 
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
+    }
+
+    /// Where readers of committed transactions stop (exclusive): at the first record of one that is
+    /// open, or at the high watermark. Records before the log start hold nobody up.
+    pub fn last_stable(&self) -> Offset {
+        let unstable = self.producers.first_unstable();
+        let unstable = unstable.map_or(self.high_watermark, |at| at.max(self.log_start));
+        unstable.min(self.high_watermark)
+    }
+
+    /// The aborted transactions with records in `from..end`, in the order of their first offsets.
+    pub fn aborted(&self, from: Offset, end: Offset) -> Vec<Aborted> {
+        self.producers.aborted().within(from, end)
+    }
+
+    /// Where a producer's transaction stands at this leader.
+    pub fn standing(&self, producer: ProducerId, epoch: ProducerEpoch) -> Standing {
+        self.producers.standing(producer, epoch)
     }
 
     /// The end of the leader's log, uncommitted records included (exclusive).
@@ -140,24 +178,32 @@ impl Partition {
     }
 
     /// Whether a batch may be appended, and where.
-    pub fn admit(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
+    pub fn admit(&self, header: &BatchHeader, origin: Origin) -> Result<Admission, Refusal> {
         match self.leading {
             None => return Err(Refusal::NotLeader),
             Some(Leading { ready: false, .. }) => return Err(Refusal::NotReady),
             Some(_) => {}
         }
-        let append = Admission::Append {
-            base: self.next_offset,
+        let verdict = match (origin, sequenced(header)) {
+            (Origin::Marker(marker, rule), _) => {
+                self.producers.judge_end(&end(header, marker), rule)
+            }
+            (_, None) => Verdict::Append,
+            (Origin::Coordinator, Some(batch)) => self.producers.judge_coordinated(&batch),
+            (Origin::Client(verified), Some(batch)) => self.producers.judge(&batch, verified),
         };
-        let Some(sequenced) = sequenced(header) else {
-            return Ok(append);
-        };
-        match self.producers.judge(&sequenced) {
-            Verdict::Append => Ok(append),
+        match verdict {
+            Verdict::Append => Ok(Admission::Append {
+                base: self.next_offset,
+            }),
             Verdict::Duplicate { base, last } => Ok(Admission::Duplicate { base, last }),
             Verdict::Forgotten => Err(Refusal::Forgotten),
             Verdict::Fenced => Err(Refusal::Fenced),
             Verdict::Gap => Err(Refusal::Gap),
+            Verdict::Unverified => Err(Refusal::Unverified),
+            Verdict::OutsideTransaction => Err(Refusal::OutsideTransaction),
+            Verdict::Full => Err(Refusal::TransactionsFull),
+            Verdict::CoordinatorFenced => Err(Refusal::CoordinatorFenced),
         }
     }
 
@@ -165,10 +211,12 @@ impl Partition {
     ///
     /// # Panics
     /// If this replica does not lead: `admit` was not asked.
-    pub fn accept(&mut self, header: &BatchHeader) -> Accepted {
+    pub fn accept(&mut self, header: &BatchHeader, origin: Origin) -> Accepted {
         let leading = self.leading.expect("admitted only while leading");
         let base = self.next_offset;
-        if let Some(sequenced) = sequenced(header) {
+        if let Origin::Marker(marker, _) = origin {
+            self.producers.propose_end(&end(header, marker), base);
+        } else if let Some(sequenced) = sequenced(header) {
             self.producers.propose(&sequenced, base);
         }
         self.next_offset = base.plus(i64::from(header.last_offset_delta) + 1);
@@ -179,16 +227,15 @@ impl Partition {
         }
     }
 
-    /// A batch is committed. Called once for each, in log order, at every replica.
+    /// A batch is committed, and if it ends a transaction, how. Called once for each, in log order,
+    /// at every replica.
     ///
     /// # Panics
     /// If it does not follow the high watermark: the log has a hole.
-    pub fn commit(&mut self, header: &BatchHeader) {
+    pub fn commit(&mut self, header: &BatchHeader, marker: Option<EndMarker>) {
         self.assert_follows(header);
         self.epochs.note(header.leader_epoch, header.base_offset);
-        if let Some(sequenced) = sequenced(header) {
-            self.producers.commit(&sequenced, header.base_offset);
-        }
+        self.remember(header, marker);
         self.advance(header.next_offset());
     }
 
@@ -201,8 +248,11 @@ impl Partition {
 
     /// A batch that was committed and lies before the log start: after a restart only its producer
     /// matters. In log order, before the first commit.
-    pub fn remember(&mut self, header: &BatchHeader) {
-        if let Some(sequenced) = sequenced(header) {
+    pub fn remember(&mut self, header: &BatchHeader, marker: Option<EndMarker>) {
+        if let Some(marker) = marker {
+            let end = end(header, marker);
+            self.producers.commit_end(&end, header.base_offset);
+        } else if let Some(sequenced) = sequenced(header) {
             self.producers.commit(&sequenced, header.base_offset);
         }
     }
@@ -230,6 +280,7 @@ impl Partition {
         }
         self.log_start = start;
         self.epochs.trim(start);
+        self.producers.trim(start);
         true
     }
 }
@@ -237,14 +288,26 @@ impl Partition {
 /// The producer's part of a header; None for a producer that is not idempotent, and for control
 /// batches, which take no sequence.
 fn sequenced(header: &BatchHeader) -> Option<Sequenced> {
-    let counted = header.producer_id != ProducerId::NONE && !header.attributes.is_control();
-    (counted && header.base_sequence >= 0).then_some(Sequenced {
+    let known = header.producer_id != ProducerId::NONE && !header.attributes.is_control();
+    let transactional = header.attributes.is_transactional();
+    (known && (header.base_sequence >= 0 || transactional)).then_some(Sequenced {
         producer: header.producer_id,
         epoch: header.producer_epoch,
         base_sequence: header.base_sequence,
         last_offset_delta: header.last_offset_delta,
         max_timestamp: header.max_timestamp,
+        transactional,
     })
+}
+
+fn end(header: &BatchHeader, marker: EndMarker) -> End {
+    End {
+        producer: header.producer_id,
+        epoch: header.producer_epoch,
+        committed: marker.committed,
+        coordinator_epoch: marker.coordinator_epoch,
+        timestamp: header.max_timestamp,
+    }
 }
 
 #[cfg(test)]
@@ -272,21 +335,21 @@ mod tests {
     #[test]
     fn a_restart_commits_the_batch_that_holds_the_log_start() {
         let mut partition = restored(6);
-        partition.commit(&batch(4, 3));
+        partition.commit(&batch(4, 3), None);
         assert_eq!(partition.high_watermark(), Offset(7));
-        partition.commit(&batch(7, 1));
+        partition.commit(&batch(7, 1), None);
         assert_eq!(partition.high_watermark(), Offset(8));
     }
 
     #[test]
     #[should_panic(expected = "a batch at 4 after 6")]
     fn a_batch_below_the_log_start_is_no_part_of_the_log() {
-        restored(6).commit(&batch(4, 2));
+        restored(6).commit(&batch(4, 2), None);
     }
 
     #[test]
     #[should_panic(expected = "a batch at 7 after 6")]
     fn a_hole_is_a_bug() {
-        restored(6).commit(&batch(7, 1));
+        restored(6).commit(&batch(7, 1), None);
     }
 }

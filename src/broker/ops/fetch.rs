@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use corelog_base::CoreId;
+use corelog_base::{CoreId, Offset};
 use corelog_rt::Runtime;
 use corelog_rt::local::Receiver;
 
@@ -92,6 +92,7 @@ impl<R: Runtime> Fetch<R> {
             let armed = waits.then(|| self.inner.open_slot());
             let visit = &mut self.visits[*index];
             let request = FetchVisit {
+                isolation: self.request.isolation,
                 bytes_min: self.request.bytes_min,
                 bytes_max: self.request.bytes_max,
                 items: visit.items.clone(),
@@ -175,7 +176,12 @@ impl<R: Runtime> Fetch<R> {
             .map(|outcome| {
                 let mut outcome = outcome.unwrap_or(Err(Error::Stopping));
                 if let Ok(fetched) = &mut outcome {
+                    let whole = fetched.batches.len();
                     cut(&mut fetched.batches, &mut left, &mut given);
+                    if fetched.batches.len() < whole {
+                        let end = fetched.end().unwrap_or(Offset(0));
+                        fetched.aborted.retain(|aborted| aborted.first < end);
+                    }
                 }
                 outcome
             })

@@ -5,5 +5,6 @@ mod coordinate;
 mod fetch;
 mod produce;
 mod scatter;
+mod transactions;
 
 pub use produce::SubmittedProduce;

@@ -46,6 +46,7 @@ impl<R: Runtime> Broker<R> {
                 parts.push(index);
                 items.push(ProduceItem {
                     group,
+                    verified: part.verified,
                     header: part.header,
                     batch: part.batch,
                 });

@@ -24,6 +24,7 @@ impl<R: Runtime> Broker<R> {
         let keyed = parts.into_iter().map(|part| {
             (part.key, move |group| OffsetItem {
                 group,
+                isolation: part.isolation,
                 leader_epoch: part.leader_epoch,
                 query: part.query,
             })
@@ -102,7 +103,7 @@ impl<R: Runtime> Inner<R> {
 }
 
 /// Asks each owning core once for its parts. `make` turns a part's group into the item asked.
-async fn scatter<R: Runtime, I, T>(
+pub(super) async fn scatter<R: Runtime, I, T>(
     inner: &Rc<Inner<R>>,
     parts: Vec<(PartitionKey, impl FnOnce(GroupId) -> I)>,
     request: impl Fn(Vec<I>) -> Request,

@@ -14,6 +14,7 @@ use corelog_coordinator::{
     At, Coordinator, Effect, Error as Refusal, Event, GroupSettings, Kind, Marker, Producer,
     Reply as Answer, Result as Answered, Settings, Stored, Token, Topics,
 };
+use corelog_partition::Origin;
 use corelog_record::{BatchBuilder, BatchHeader, Codec, ProducerState, records};
 use corelog_rt::Runtime;
 
@@ -239,6 +240,7 @@ impl<R: Runtime> Shard<R> {
             let header = BatchHeader::parse(&batch).expect("it was just built");
             let held = Held {
                 appender: Appender::Coordinator(id, instance),
+                origin: Origin::Coordinator,
                 header,
                 batch,
                 in_sync: false,

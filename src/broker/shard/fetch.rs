@@ -6,7 +6,7 @@ use corelog_rt::Runtime;
 
 use super::Shard;
 use super::job::{FetchJob, Job, Part};
-use crate::api::Fetched;
+use crate::api::{Fetched, Isolation};
 use crate::effects::Effects;
 use crate::message::{FetchItem, FetchReply, FetchVisit, Reply, ReplyTo};
 use crate::{Error, Result};
@@ -19,6 +19,7 @@ fn bytes(bytes_max: u64) -> u32 {
 /// A fetch that waits here for more bytes.
 pub(crate) struct Wait {
     fire: ReplyTo,
+    isolation: Isolation,
     missing: u64,
     groups: Vec<GroupId>,
 }
@@ -31,7 +32,7 @@ impl<R: Runtime> Shard<R> {
         let mut failed = false;
         let mut on_disk = false;
         for item in &visit.items {
-            let part = match self.read(item, left, found == 0) {
+            let part = match self.read(item, visit.isolation, left, found == 0) {
                 Ok(part) => part,
                 Err(error) => {
                     failed = true;
@@ -47,7 +48,7 @@ impl<R: Runtime> Shard<R> {
         let armed = match visit.arm {
             Some(fire) if !failed && found < visit.bytes_min => {
                 let missing = visit.bytes_min - found;
-                self.arm(fire, missing, &visit.items);
+                self.arm(fire, visit.isolation, missing, &visit.items);
                 true
             }
             _ => false,
@@ -55,6 +56,8 @@ impl<R: Runtime> Shard<R> {
         if on_disk {
             fx.jobs.push(Job::Fetch(FetchJob {
                 reply_to,
+                isolation: visit.isolation,
+                items: visit.items,
                 parts,
                 armed,
             }));
@@ -64,15 +67,22 @@ impl<R: Runtime> Shard<R> {
         fx.reply(reply_to, Reply::Fetch(FetchReply { outcomes, armed }));
     }
 
-    fn read(&mut self, item: &FetchItem, left: u64, first: bool) -> Result<Part> {
+    fn read(
+        &mut self,
+        item: &FetchItem,
+        isolation: Isolation,
+        left: u64,
+        first: bool,
+    ) -> Result<Part> {
         let group = self.leading(item.group)?;
         self.check_epoch(item.group, item.leader_epoch)?;
         let partition = &group.partition;
         let (start, end) = (partition.log_start(), partition.high_watermark());
         let fetched = Fetched {
             high_watermark: end,
+            last_stable: partition.last_stable(),
             log_start: start,
-            batches: Vec::new(),
+            ..Fetched::default()
         };
         // Before an entry of its own term has committed, a new leader does not know what is
         // committed: it gives nothing, and no error either.
@@ -83,6 +93,10 @@ impl<R: Runtime> Shard<R> {
             return Err(Error::OffsetOutOfRange { start, end });
         }
         let bytes_max = item.bytes_max.min(left);
+        let end = match isolation {
+            Isolation::Uncommitted => end,
+            Isolation::Committed => fetched.last_stable,
+        };
         if item.offset >= end || (bytes_max == 0 && !first) {
             return Ok(Part::Done(Ok(fetched)));
         }
@@ -90,12 +104,39 @@ impl<R: Runtime> Shard<R> {
             .log
             .read(item.group, item.offset, end, bytes(bytes_max), first);
         match read.map_err(|error| Error::Storage(error.to_string()))? {
-            Read::Ready(batches) => Ok(Part::Done(Ok(Fetched { batches, ..fetched }))),
+            Read::Ready(batches) => {
+                let fetched = Fetched { batches, ..fetched };
+                let named = self.name_aborted(item, isolation, fetched);
+                Ok(Part::Done(named))
+            }
             Read::Disk(plan) => Ok(Part::Disk { fetched, plan }),
         }
     }
 
-    fn arm(&mut self, fire: ReplyTo, missing: u64, items: &[FetchItem]) {
+    /// Adds the aborted transactions that reach into what was read. If the log start has passed
+    /// the offset while the disk was read, those may be forgotten, so the read does not count.
+    pub(crate) fn name_aborted(
+        &self,
+        item: &FetchItem,
+        isolation: Isolation,
+        mut fetched: Fetched,
+    ) -> Result<Fetched> {
+        let Some(end) = fetched.end() else {
+            return Ok(fetched);
+        };
+        if isolation == Isolation::Committed {
+            let group = self.groups.get(&item.group);
+            let partition = &group.ok_or(Error::UnknownPartition)?.partition;
+            let (start, high) = (partition.log_start(), partition.high_watermark());
+            if item.offset < start {
+                return Err(Error::OffsetOutOfRange { start, end: high });
+            }
+            fetched.aborted = partition.aborted(item.offset, end);
+        }
+        Ok(fetched)
+    }
+
+    fn arm(&mut self, fire: ReplyTo, isolation: Isolation, missing: u64, items: &[FetchItem]) {
         let id = fire.wait_id();
         let mut groups = Vec::new();
         for item in items {
@@ -106,6 +147,7 @@ impl<R: Runtime> Shard<R> {
         }
         let wait = Wait {
             fire,
+            isolation,
             missing,
             groups,
         };
@@ -127,8 +169,9 @@ impl<R: Runtime> Shard<R> {
         }
     }
 
-    /// `bytes` more can be read from a group: waits that have enough now fire.
-    pub(super) fn fire(&mut self, id: GroupId, bytes: u64, fx: &mut Effects) {
+    /// `bytes` more can be read from a group by readers of this kind: waits that have enough now
+    /// fire.
+    pub(super) fn fire(&mut self, id: GroupId, isolation: Isolation, bytes: u64, fx: &mut Effects) {
         let Some(group) = self.groups.get(&id) else {
             return;
         };
@@ -140,6 +183,9 @@ impl<R: Runtime> Shard<R> {
             let Some(wait) = self.waits.get_mut(&wait_id) else {
                 continue;
             };
+            if wait.isolation != isolation {
+                continue;
+            }
             wait.missing = wait.missing.saturating_sub(bytes);
             if wait.missing > 0 {
                 continue;
@@ -153,6 +199,7 @@ impl<R: Runtime> Shard<R> {
 
     /// Leadership, deletion or an error: whoever waits for this group reads again.
     pub(super) fn fire_all(&mut self, id: GroupId, fx: &mut Effects) {
-        self.fire(id, u64::MAX, fx);
+        self.fire(id, Isolation::Uncommitted, u64::MAX, fx);
+        self.fire(id, Isolation::Committed, u64::MAX, fx);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use corelog_base::{GroupId, LogIndex, Offset, TimestampMs};
 use corelog_cluster::TopicSettings;
-use corelog_partition::{CommitWaiters, FetchWaiters, Partition};
+use corelog_partition::{CommitWaiters, FetchWaiters, Origin, Partition};
 
 use corelog_record::BatchHeader;
 
@@ -33,6 +33,7 @@ pub(crate) struct CommitWait {
 /// A batch that waits until this replica, newly elected, knows what is committed.
 pub(crate) struct Held {
     pub(crate) appender: Appender,
+    pub(crate) origin: Origin,
     pub(crate) header: BatchHeader,
     pub(crate) batch: BytesMut,
     pub(crate) in_sync: bool,

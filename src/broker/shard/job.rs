@@ -7,11 +7,12 @@ use corelog_log::{Entries, ReadPlan};
 use corelog_replica::In;
 use corelog_rt::Runtime;
 
+use super::Shard;
 use super::load::{self, LoadJob};
 use super::raise::RemoveJob;
-use crate::api::{Fetched, OffsetFound};
+use crate::api::{Fetched, Isolation, OffsetFound};
 use crate::handle::Inner;
-use crate::message::{FetchReply, Reply, ReplyTo};
+use crate::message::{FetchItem, FetchReply, Reply, ReplyTo};
 use crate::{Error, Result};
 
 pub(crate) enum Job {
@@ -25,6 +26,9 @@ pub(crate) enum Job {
 /// A fetch of which some parts are on disk.
 pub(crate) struct FetchJob {
     pub(crate) reply_to: ReplyTo,
+    pub(crate) isolation: Isolation,
+    /// As the parts.
+    pub(crate) items: Vec<FetchItem>,
     pub(crate) parts: Vec<Part>,
     pub(crate) armed: bool,
 }
@@ -120,11 +124,16 @@ async fn fetch<R: Runtime>(inner: &Rc<Inner<R>>, job: FetchJob) {
         return;
     }
     let mut outcomes = Vec::new();
-    for part in job.parts {
+    for (item, part) in job.items.iter().zip(job.parts) {
         outcomes.push(match part {
             Part::Done(outcome) => outcome,
             Part::Disk { fetched, plan } => match plan.run(&inner.log).await {
-                Ok(batches) => Ok(Fetched { batches, ..fetched }),
+                Ok(batches) => {
+                    let fetched = Fetched { batches, ..fetched };
+                    let name =
+                        |shard: &mut Shard<R>| shard.name_aborted(item, job.isolation, fetched);
+                    inner.shard.with(name)
+                }
                 Err(error) => Err(Error::Storage(error.to_string())),
             },
         });

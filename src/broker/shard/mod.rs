@@ -16,6 +16,7 @@ mod produce;
 mod raft;
 mod raise;
 mod state;
+mod transactions;
 mod upkeep;
 mod visits;
 

@@ -9,7 +9,7 @@ use super::Shard;
 use super::group::{Group, TrimWait};
 use super::job::{Job, OffsetsJob, Sought};
 use super::visits::ItemId;
-use crate::api::{EpochFound, OffsetFound, OffsetQuery, PartitionSize};
+use crate::api::{EpochFound, Isolation, OffsetFound, OffsetQuery, PartitionSize};
 use crate::effects::Effects;
 use crate::message::{EpochItem, OffsetItem, Reply, ReplyTo, TrimItem};
 use crate::{Error, Result};
@@ -54,7 +54,10 @@ impl<R: Runtime> Shard<R> {
             Err(error) => return Sought::Known(Err(error)),
         };
         let partition = &group.partition;
-        let end = partition.high_watermark();
+        let end = match item.isolation {
+            Isolation::Uncommitted => partition.high_watermark(),
+            Isolation::Committed => partition.last_stable(),
+        };
         let found = |offset: Offset, epoch: Option<LeaderEpoch>| {
             Sought::Known(Ok(OffsetFound {
                 offset,

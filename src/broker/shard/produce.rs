@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use corelog_base::{EntryKind, GroupId, TimestampMs};
 use corelog_log::Kind;
-use corelog_partition::{Admission, Refusal};
+use corelog_partition::{Admission, Origin, Refusal};
 use corelog_record::{stamp, stamp_append_time};
 use corelog_replica::In;
 use corelog_rt::Runtime;
@@ -36,6 +36,7 @@ impl<R: Runtime> Shard<R> {
         for (index, item) in (0u32..).zip(visit.items) {
             let held = Held {
                 appender: Appender::Item(ItemId::new(id, index)),
+                origin: Origin::Client(item.verified),
                 header: item.header,
                 batch: item.batch,
                 in_sync: visit.acks == Acks::InSync,
@@ -84,7 +85,7 @@ impl<R: Runtime> Shard<R> {
         let not_leader = self.not_leader(id);
         let doubtful = leads == Leads::Perhaps && !self.is_lone(id);
         let group = self.groups.get_mut(&id).expect("checked to be there");
-        let error = match group.partition.admit(&held.header) {
+        let error = match group.partition.admit(&held.header, held.origin) {
             Ok(Admission::Append { .. }) => return self.propose(id, held, fx),
             Ok(Admission::Duplicate { base, last }) => {
                 let produced = group.produced(base, TimestampMs::NONE);
@@ -101,12 +102,15 @@ impl<R: Runtime> Shard<R> {
             // Producer states of earlier leaders count only once they are known to be committed.
             Err(Refusal::NotReady) => return group.held.push(held),
             Err(Refusal::NotLeader) => not_leader,
-            Err(Refusal::Fenced | Refusal::Gap | Refusal::Forgotten) if doubtful => {
-                return self.doubt(id, held, fx);
-            }
+            // What else it says of producers may be outdated too.
+            Err(_) if doubtful => return self.doubt(id, held, fx),
             Err(Refusal::Fenced) => Error::ProducerFenced,
             Err(Refusal::Gap) => Error::SequenceGap,
             Err(Refusal::Forgotten) => Error::SequenceForgotten,
+            Err(Refusal::Unverified) => Error::NotInTransaction,
+            Err(Refusal::OutsideTransaction) => Error::OutsideTransaction,
+            Err(Refusal::TransactionsFull) => Error::TransactionsFull,
+            Err(Refusal::CoordinatorFenced) => Error::CoordinatorFenced,
         };
         self.settle(appender, Err(error), fx);
     }
@@ -148,7 +152,7 @@ impl<R: Runtime> Shard<R> {
     fn propose(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
         let now = self.rt.wall();
         let group = self.groups.get_mut(&id).expect("checked to be there");
-        let accepted = group.partition.accept(&held.header);
+        let accepted = group.partition.accept(&held.header, held.origin);
         let mut batch = held.batch;
         let mut append_time = TimestampMs::NONE;
         if group.settings.append_time {

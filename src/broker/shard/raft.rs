@@ -1,7 +1,7 @@
 //! The replicas' outputs: what is appended, sent, committed, and who leads.
 
 use corelog_base::{Entry, EntryKind, GroupId, LeaderEpoch, Offset};
-use corelog_record::BatchHeader;
+use corelog_record::{BatchHeader, EndMarker};
 use corelog_replica::{In, Out, Role};
 use corelog_rt::Runtime;
 
@@ -9,7 +9,7 @@ use super::Shard;
 use super::group::Health;
 use super::job::{CatchupJob, Job};
 use crate::Error;
-use crate::api::Leadership;
+use crate::api::{Isolation, Leadership};
 use crate::effects::Effects;
 
 impl<R: Runtime> Shard<R> {
@@ -155,6 +155,7 @@ impl<R: Runtime> Shard<R> {
             self.log.commit(id, last.index);
             return;
         }
+        let before = self.ends(id);
         let mut bytes = 0;
         for entry in entries {
             bytes += entry.data.len() as u64;
@@ -164,7 +165,21 @@ impl<R: Runtime> Shard<R> {
         }
         self.log.commit(id, last.index);
         self.complete_commits(id, fx);
-        self.fire(id, bytes, fx);
+        self.fire(id, Isolation::Uncommitted, bytes, fx);
+        let after = self.ends(id);
+        if before.map(|b| b.1) != after.map(|a| a.1) {
+            // Where a transaction ends, more becomes stable than what was committed now.
+            let all = |(high, stable): (Offset, Offset)| high == stable;
+            let simple = before.is_some_and(all) && after.is_some_and(all);
+            let stable = if simple { bytes } else { u64::MAX };
+            self.fire(id, Isolation::Committed, stable, fx);
+        }
+    }
+
+    /// The high watermark and the last stable offset.
+    fn ends(&self, id: GroupId) -> Option<(Offset, Offset)> {
+        let partition = &self.groups.get(&id)?.partition;
+        Some((partition.high_watermark(), partition.last_stable()))
     }
 
     fn commit_entry(
@@ -191,7 +206,9 @@ impl<R: Runtime> Shard<R> {
                 if entry.index <= group.checkpointed {
                     group.partition.recommit(&header);
                 } else {
-                    group.partition.commit(&header);
+                    let marker = EndMarker::parse(&header, &entry.data);
+                    let marker = marker.map_err(|e| e.to_string())?;
+                    group.partition.commit(&header, marker);
                 }
             }
             EntryKind::Opening => {

@@ -6,7 +6,7 @@ use corelog_base::{EntryKind, GroupId, LeaderEpoch, LogIndex, Offset, Replica, T
 use corelog_cluster::{Change, TopicSettings};
 use corelog_log::{GroupConfig, RestoredGroup};
 use corelog_partition::{Epochs, Partition, Producers};
-use corelog_record::BatchHeader;
+use corelog_record::{BatchHeader, EndMarker};
 use corelog_replica::{In, Restored, Spec};
 use corelog_rt::{Notify, Runtime};
 
@@ -227,8 +227,8 @@ impl<R: Runtime> Shard<R> {
             let start = restored.start.offset;
             let end = restored.settled.next_offset.max(start);
             partition = Partition::restore(start, end, epochs(restored), producers);
-            for header in trimmed(restored, checkpointed) {
-                partition.remember(&header);
+            for (header, marker) in trimmed(restored, checkpointed) {
+                partition.remember(&header, marker);
             }
         }
         let config = group_config(settings);
@@ -350,12 +350,16 @@ impl<R: Runtime> Shard<R> {
 fn trimmed(
     restored: &RestoredGroup,
     checkpointed: LogIndex,
-) -> impl Iterator<Item = BatchHeader> + '_ {
+) -> impl Iterator<Item = (BatchHeader, Option<EndMarker>)> + '_ {
     let entries = restored.entries.iter().filter(move |entry| {
         let known = entry.index <= checkpointed || entry.kind != EntryKind::Batch;
         entry.index < restored.start.index && !known
     });
-    entries.filter_map(|entry| BatchHeader::parse(&entry.data).ok())
+    entries.filter_map(|entry| {
+        let header = BatchHeader::parse(&entry.data).ok()?;
+        let marker = EndMarker::parse(&header, &entry.data).ok()?;
+        Some((header, marker))
+    })
 }
 
 /// Where a damaged log ends for readers. Where nobody knows how much is lost, the first offset of

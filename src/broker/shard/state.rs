@@ -114,6 +114,8 @@ impl<R: Runtime> Shard<R> {
             Request::Epochs(items) => self.epochs(reply_to, items, fx),
             Request::Trim(items) => self.trim(reply_to, items, fx),
             Request::Producers(groups) => self.producers(reply_to, groups, fx),
+            Request::Markers(items) => self.markers(reply_to, items, fx),
+            Request::Standings(items) => self.standings(reply_to, &items, fx),
             Request::Sizes => self.sizes(reply_to, fx),
             Request::Admin(request) => self.admin(reply_to, request, fx),
             Request::Coordinate(visit) => self.coordinate(reply_to, visit, fx),

@@ -85,6 +85,7 @@ impl<R: Runtime> Api<R> {
         InitProducerId 0..=5, Estimate::Frames(1), whole!(handlers::init_producer_id::handle);
         OffsetForLeaderEpoch 2..=4, Estimate::Frames(4),
             whole!(handlers::offset_for_leader_epoch::handle);
+        WriteTxnMarkers 1..=2, Estimate::Frames(8), whole!(handlers::write_txn_markers::handle);
         DescribeConfigs 1..=4, Estimate::Handler, whole!(handlers::describe_configs::handle);
         AlterConfigs 0..=2, Estimate::Frames(4), whole!(handlers::alter_configs::handle);
         DescribeLogDirs 1..=4, Estimate::Image, whole!(handlers::describe_log_dirs::handle);

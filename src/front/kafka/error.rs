@@ -21,6 +21,9 @@ pub(super) fn code(error: &Error) -> ErrorCode {
         Error::ProducerFenced => ErrorCode::INVALID_PRODUCER_EPOCH,
         Error::SequenceGap => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         Error::SequenceForgotten => ErrorCode::DUPLICATE_SEQUENCE_NUMBER,
+        Error::NotInTransaction | Error::OutsideTransaction => ErrorCode::INVALID_TXN_STATE,
+        Error::CoordinatorFenced => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        Error::TransactionsFull => ErrorCode::KAFKA_STORAGE_ERROR,
         Error::InvalidBatch(_) => ErrorCode::INVALID_RECORD,
         // Retriable, as a full disk must be: appends go on by themselves once there is room.
         Error::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,

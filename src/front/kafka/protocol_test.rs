@@ -59,6 +59,7 @@ fn the_table_is_sorted_known_and_what_was_promised() {
         (21, 0, 2),
         (22, 0, 5),
         (23, 2, 4),
+        (27, 1, 2),
         (32, 1, 4),
         (33, 0, 2),
         (35, 1, 4),

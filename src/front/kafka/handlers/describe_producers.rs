@@ -64,8 +64,7 @@ fn state(producer: &ProducerInfo) -> ProducerState {
         producer_epoch: i32::from(producer.epoch.0),
         last_sequence: producer.last_sequence,
         last_timestamp: producer.last_timestamp.0,
-        // No coordinator of transactions has written, and none is open.
-        coordinator_epoch: -1,
-        current_txn_start_offset: -1,
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.transaction.map_or(-1, |offset| offset.0),
     }
 }

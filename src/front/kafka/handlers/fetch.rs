@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
-use corelog_broker::{Error, FetchPart, FetchRequest, Fetched, Outcomes, PartitionKey};
+use corelog_broker::{Error, FetchPart, FetchRequest, Fetched, Isolation, Outcomes, PartitionKey};
 use corelog_record::{Codec, batches};
 use corelog_rt::{Credit, Credits, Runtime};
 use corelog_wire::kafka::{
-    self, Array, ErrorCode, FetchResponse, FetchableTopicResponse, PartitionData, Records,
+    self, AbortedTransaction, Array, ErrorCode, FetchResponse, FetchableTopicResponse,
+    PartitionData, Records,
 };
 
 use super::super::call::{Call, Malformed};
@@ -33,8 +34,6 @@ const LARGE_WAIT_MAX: Duration = Duration::from_millis(100);
 /// From these versions on: topics by id, zstd.
 const IDS_VERSION_MIN: i16 = 13;
 const ZSTD_VERSION_MIN: i16 = 10;
-/// Kafka's number of the isolation level.
-const READ_UNCOMMITTED: i8 = 0;
 /// A long poll waits at most this, so that nothing is held for hours by a client's mistake.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
@@ -62,6 +61,7 @@ async fn handle<R: Runtime>(call: &Call<R>, work: Credit) -> Result<Reply, Malfo
         }
     };
     let read = Read {
+        isolation: isolation(request.isolation_level),
         parts: plan
             .parts
             .iter()
@@ -73,11 +73,19 @@ async fn handle<R: Runtime>(call: &Call<R>, work: Credit) -> Result<Reply, Malfo
     };
     let patience = Patience::of(call.body().len() as u64, work);
     let (outcomes, credit) = read.run(context, patience).await;
-    let reply = answer(call, &plan, &outcomes, request.isolation_level);
+    let reply = answer(call, &plan, &outcomes, read.isolation);
     Ok(match credit {
         Some(credit) => reply.holding(credit),
         None => reply,
     })
+}
+
+/// Of Kafka's number.
+pub(super) fn isolation(level: i8) -> Isolation {
+    match level {
+        0 => Isolation::Uncommitted,
+        _ => Isolation::Committed,
+    }
 }
 
 fn asked(request: &kafka::FetchRequest<'_>, version: i16) -> Asked {
@@ -146,6 +154,7 @@ fn bytes_of(found: &Outcomes<Fetched>) -> u64 {
 }
 
 struct Read {
+    isolation: Isolation,
     parts: Vec<Result<FetchPart, Error>>,
     wait_max: Duration,
     bytes_min: u64,
@@ -223,6 +232,7 @@ impl Read {
         allowance: &Allowance,
     ) -> Outcomes<Fetched> {
         let request = FetchRequest {
+            isolation: self.isolation,
             wait_max,
             bytes_min: self.bytes_min.min(allowance.bytes),
             bytes_max: allowance.bytes,
@@ -304,7 +314,7 @@ fn answer<R: Runtime>(
     call: &Call<R>,
     plan: &Plan,
     outcomes: &[Result<Fetched, Error>],
-    isolation_level: i8,
+    isolation: Isolation,
 ) -> Reply {
     let mut topics: Vec<(&TopicRef, Vec<PartitionData<'_>>)> = Vec::new();
     for ((key, _), outcome) in plan.parts.iter().zip(outcomes) {
@@ -321,7 +331,7 @@ fn answer<R: Runtime>(
         if !is_told {
             continue;
         }
-        let data = partition(key.partition, outcome, call.version, isolation_level);
+        let data = partition(key.partition, outcome, call.version, isolation);
         match topics.last_mut() {
             Some((topic, partitions)) if **topic == key.topic => partitions.push(data),
             _ => topics.push((&key.topic, vec![data])),
@@ -355,12 +365,19 @@ fn partition<'a>(
     index: PartitionIndex,
     outcome: &Result<Fetched, Error>,
     version: i16,
-    isolation_level: i8,
+    isolation: Isolation,
 ) -> PartitionData<'a> {
-    // No transaction is ever aborted; read uncommitted does not even ask.
-    let aborted_transactions = match isolation_level {
-        READ_UNCOMMITTED => None,
-        _ => Some(Array::EMPTY),
+    // Read uncommitted does not even ask.
+    let aborted_transactions = match (isolation, outcome) {
+        (Isolation::Uncommitted, _) => None,
+        (Isolation::Committed, Err(_)) => Some(Array::EMPTY),
+        (Isolation::Committed, Ok(fetched)) => {
+            let aborted = fetched.aborted.iter().map(|aborted| AbortedTransaction {
+                producer_id: aborted.producer.0,
+                first_offset: aborted.first.0,
+            });
+            Some(aborted.collect())
+        }
     };
     let empty = PartitionData {
         partition_index: index.0,
@@ -376,8 +393,7 @@ fn partition<'a>(
         },
         Ok(fetched) => PartitionData {
             high_watermark: fetched.high_watermark.0,
-            // Without transactions, all that is committed is stable.
-            last_stable_offset: fetched.high_watermark.0,
+            last_stable_offset: fetched.last_stable.0,
             log_start_offset: fetched.log_start.0,
             records: match fetched.batches.is_empty() {
                 true => Records::EMPTY,
@@ -416,7 +432,7 @@ mod tests {
             leader: Some(NodeId(2)),
             epoch: LeaderEpoch(7),
         };
-        let data = partition(PartitionIndex(4), &Err(error), 16, READ_UNCOMMITTED);
+        let data = partition(PartitionIndex(4), &Err(error), 16, Isolation::Uncommitted);
         assert_eq!(data.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
         let expected = LeaderIdAndEpoch {
             leader_id: 2,
@@ -427,7 +443,7 @@ mod tests {
             leader: None,
             epoch: LeaderEpoch::UNKNOWN,
         };
-        let data = partition(PartitionIndex(4), &Err(unknown), 16, READ_UNCOMMITTED);
+        let data = partition(PartitionIndex(4), &Err(unknown), 16, Isolation::Uncommitted);
         assert_eq!(data.current_leader, LeaderIdAndEpoch::default());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use corelog_base::{LeaderEpoch, TimestampMs};
-use corelog_broker::{OffsetFound, OffsetPart, OffsetQuery};
+use corelog_broker::{Isolation, OffsetFound, OffsetPart, OffsetQuery};
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{
     ErrorCode, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest,
@@ -12,17 +12,19 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Fault, Malformed};
 use super::super::service::Reply;
+use super::fetch::isolation;
 use super::parts::{good, key_of, merge};
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ListOffsetsRequest::decode(call.version, call.body())?;
+    let isolation = isolation(request.isolation_level);
     let mut seen = BTreeSet::new();
     let mut parts = Vec::new();
     for topic in request.topics.iter() {
         for partition in topic.partitions.iter() {
             let is_new = seen.insert((topic.name, partition.partition_index));
             parts.push(match is_new {
-                true => part(call, topic.name, &partition),
+                true => part(call, isolation, topic.name, &partition),
                 false => Err(ErrorCode::INVALID_REQUEST.into()),
             });
         }
@@ -46,6 +48,7 @@ pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply
 
 fn part<R: Runtime>(
     call: &Call<R>,
+    isolation: Isolation,
     topic: &str,
     partition: &ListOffsetsPartition,
 ) -> Result<OffsetPart, Fault> {
@@ -53,6 +56,7 @@ fn part<R: Runtime>(
     let epoch = partition.current_leader_epoch;
     Ok(OffsetPart {
         key: key_of(&call.context, topic, partition.partition_index)?,
+        isolation,
         leader_epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
         query,
     })
@@ -62,7 +66,6 @@ fn part<R: Runtime>(
 fn query(timestamp: i64, version: i16) -> Result<OffsetQuery, ErrorCode> {
     match (timestamp, version) {
         (0.., _) => Ok(OffsetQuery::AtTime(TimestampMs(timestamp))),
-        // Without transactions, both isolation levels end at the high watermark.
         (-1, _) => Ok(OffsetQuery::Latest),
         (-2, _) => Ok(OffsetQuery::Earliest),
         (-3, 7..) => Ok(OffsetQuery::MaxTimestamp),

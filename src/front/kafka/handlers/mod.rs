@@ -40,6 +40,7 @@ pub(super) mod share_group;
 pub(super) mod share_offsets;
 mod shares;
 pub(super) mod sync_group;
+pub(super) mod write_txn_markers;
 
 #[cfg(test)]
 mod admin_test;
@@ -61,3 +62,5 @@ mod produce_test;
 mod producer_test;
 #[cfg(test)]
 mod shares_test;
+#[cfg(test)]
+mod transactions_test;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use corelog_base::TopicId;
 use corelog_broker::{
-    Acks, Error, PartitionKey, ProducePart, ProduceRequest, Produced, SubmittedProduce,
+    Acks, Error, PartitionKey, ProducePart, ProduceRequest, Produced, SubmittedProduce, Verified,
 };
 use corelog_rt::{Credit, Credits, Runtime};
 use corelog_wire::kafka::{
@@ -193,6 +193,7 @@ fn split(mut body: BytesMut, accepted: Vec<Accepted>) -> Vec<ProducePart> {
             let own = body.split_off(accepted.range.start);
             ProducePart {
                 key: accepted.key,
+                verified: Verified::No,
                 header: accepted.header,
                 batch: accepted.recompressed.unwrap_or(own),
             }

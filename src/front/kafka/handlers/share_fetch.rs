@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::{Monotonic, Offset};
-use corelog_broker::{Error, FetchPart, FetchRequest, Fetched};
+use corelog_broker::{Error, FetchPart, FetchRequest, Fetched, Isolation};
 use corelog_coordinator::shares::{Acquire, Acquired, Batch, Mode, Next, Reply as Answer, Request};
 use corelog_record::batches;
 use corelog_rt::Runtime;
@@ -207,6 +207,7 @@ async fn pause<R: Runtime>(call: &Call<R>, ends: &[(Place, Offset)], deadline: M
         wait_max,
         bytes_min: 1,
         bytes_max: 1,
+        isolation: Isolation::Uncommitted,
         parts: parts.collect(),
     };
     if broker.fetch(request).await.iter().any(Result::is_err) {
@@ -291,6 +292,7 @@ async fn read<R: Runtime>(
         wait_max: Duration::ZERO,
         bytes_min: 0,
         bytes_max,
+        isolation: Isolation::Uncommitted,
         parts: vec![part],
     };
     let fetched = call.context.broker.fetch(request).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use corelog_base::{Offset, PartitionIndex, TopicId};
-use corelog_broker::{OffsetPart, OffsetQuery, PartitionKey};
+use corelog_broker::{Isolation, OffsetPart, OffsetQuery, PartitionKey};
 use corelog_coordinator::shares::{Acknowledge, Key, Reply, Request, Verdicts};
 use corelog_coordinator::{Kind, Reply as Answer, Request as Asked, ShareSettings};
 use corelog_rt::Runtime;
@@ -67,6 +67,7 @@ pub(super) async fn end<R: Runtime>(call: &Call<R>, place: Place) -> Result<Offs
     let part = OffsetPart {
         key: partition_key(place),
         leader_epoch: None,
+        isolation: Isolation::Uncommitted,
         query: OffsetQuery::Latest,
     };
     let found = call.context.broker.list_offsets(vec![part]).await;

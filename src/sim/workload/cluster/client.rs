@@ -72,6 +72,7 @@ impl Shop {
         random: &mut Random,
     ) -> Option<Result<Fetched, Error>> {
         let request = FetchRequest {
+            isolation: corelog_broker::Isolation::Uncommitted,
             wait_max: Duration::from_millis([0, 50, 500][random.below(3) as usize]),
             bytes_min: 1 + random.below(2000),
             bytes_max: 1 + random.below(100_000),
@@ -102,7 +103,12 @@ impl Shop {
                 Acks::InSync
             },
             timeout: Duration::from_secs(1 + random.below(4)),
-            parts: vec![ProducePart { key, header, batch }],
+            parts: vec![ProducePart {
+                key,
+                verified: corelog_broker::Verified::No,
+                header,
+                batch,
+            }],
         };
         let node = self.pick(key, random);
         let ask = |broker: Handle| async move { broker.produce(request).await };
