@@ -122,29 +122,27 @@ impl<F: Clone> Core<F> {
         group: GroupId,
         entries: Vec<Entry>,
         hard_state: Option<HardState>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let largest = entries.iter().map(|e| e.data.len()).max().unwrap_or(0);
         self.may_append(group, count(largest))?;
         // What makes the group exist comes first.
         if let Some(hard_state) = hard_state {
             self.set_hard_state(group, hard_state);
         }
-        let Some(state) = self.groups.get_mut(&group) else {
-            return Err(Error::new(Kind::NoSuchGroup, "append").group(group));
-        };
-        let mut last = None;
+        let (mut last, mut begins) = (None, false);
         for entry in entries {
             last = Some((entry.index, entry.term));
-            self.journal.backlog.push_back(Item::Entry {
-                group,
-                index: entry.index,
-                term: entry.term,
-            });
+            let (index, term) = (entry.index, entry.term);
+            let Some(state) = self.groups.get_mut(&group) else {
+                break;
+            };
             let appended = state.push(entry);
             self.memory.unsettled_bytes += appended.added;
             self.memory.unsettled_bytes -= appended.removed;
+            begins |= self.enqueue(group, index, term);
         }
-        let at_once = state.config.durability == Durability::Memory;
+        let durability = self.group(group)?.config.durability;
+        let at_once = durability == Durability::Memory;
         #[cfg(feature = "planted")]
         let at_once = at_once || crate::planted::is_awake(crate::planted::Bug::AcknowledgesEarly);
         if let Some((index, term)) = last
@@ -154,7 +152,7 @@ impl<F: Clone> Core<F> {
         }
         self.fill();
         self.check_pressure();
-        Ok(())
+        Ok(begins)
     }
 
     /// A new term or vote is flushed before it counts. A commit index alone may be forgotten: it
@@ -268,12 +266,17 @@ impl<F: Clone> Core<F> {
         else {
             return true;
         };
-        let data = tail.entry.data.len();
-        if !carried && !self.journal.has_room(count(data)) {
+        let data = &tail.entry.data;
+        let bytes = tail.place.map_or(data.len(), |place| place.bytes(data));
+        if !carried && !self.journal.has_room(count(bytes)) {
             return false;
         }
-        let Some(builder) = self.journal.frame_for(data) else {
+        let Some(builder) = self.journal.frame_for(bytes) else {
             return false;
+        };
+        let payload = match tail.place {
+            Some(_) => Payload::Reference,
+            None => Payload::Entry(tail.entry.kind),
         };
         let head = EntryHead {
             group,
@@ -282,15 +285,21 @@ impl<F: Clone> Core<F> {
             base_offset: tail.entry.base_offset,
             next_offset: tail.entry.next_offset,
             placement_epoch: self.placement_epoch,
-            payload: Payload::Entry(tail.entry.kind),
+            payload,
             carried,
         };
-        builder.put(&head, &tail.entry.data, &mut state.journaled.hint);
+        match tail.place {
+            Some(place) => {
+                let reference = place.encode(state.topic, state.partition, data);
+                builder.put(&head, &reference, &mut state.journaled.hint);
+            }
+            None => builder.put(&head, data, &mut state.journaled.hint),
+        }
         tail.sequence = builder.sequence();
         if carried {
-            self.stats.carried_bytes += count(data);
+            self.stats.carried_bytes += count(bytes);
         }
-        if carried || state.config.durability == Durability::Disk {
+        if carried || tail.place.is_some() || state.config.durability == Durability::Disk {
             self.journal.attached.flush = true;
         }
         true
@@ -394,6 +403,9 @@ impl<F: Clone> Core<F> {
             .settle_bytes
             .min(state.config.segment_bytes_max);
         let due = state.commit(group, index) >= least;
+        if let Some(bulk) = &state.bulk {
+            bulk.notify.notify();
+        }
         if due {
             self.ask(group);
         }
@@ -408,6 +420,9 @@ impl<F: Clone> Core<F> {
             return;
         }
         let memory = state.settle(group, settled);
+        if let Some(bulk) = &state.bulk {
+            bulk.notify.notify();
+        }
         self.memory.unsettled_bytes -= memory;
         self.memory.cached_bytes += memory;
         self.memory.evictable.push_back((group, settled.index));

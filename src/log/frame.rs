@@ -20,6 +20,7 @@ const ROW_RECORD: u32 = 1;
 const ROW_CARRIED: u32 = 2;
 const ENTRY_CARRIED: u8 = 1;
 const KIND_RECORD: u8 = 16;
+const KIND_REFERENCE: u8 = 17;
 
 const _: () = assert!(HEADER_BYTES.is_multiple_of(ALIGN) && ENTRY_BYTES.is_multiple_of(ALIGN));
 
@@ -65,6 +66,8 @@ impl MetadataBefore {
 pub(crate) enum Payload {
     Entry(EntryKind),
     GroupRecord,
+    /// An entry of kind `Batch` whose data lie in a segment.
+    Reference,
 }
 
 impl Payload {
@@ -72,14 +75,16 @@ impl Payload {
         match self {
             Self::Entry(kind) => kind as u8,
             Self::GroupRecord => KIND_RECORD,
+            Self::Reference => KIND_REFERENCE,
         }
     }
 
     fn from_u8(byte: u8) -> Option<Self> {
-        if byte == KIND_RECORD {
-            return Some(Self::GroupRecord);
+        match byte {
+            KIND_RECORD => Some(Self::GroupRecord),
+            KIND_REFERENCE => Some(Self::Reference),
+            _ => EntryKind::from_u8(byte).map(Self::Entry),
         }
-        EntryKind::from_u8(byte).map(Self::Entry)
     }
 }
 

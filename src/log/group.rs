@@ -11,10 +11,12 @@ use corelog_base::{
     TopicId,
 };
 
+use crate::bulk::Bulk;
 use crate::codec::count;
 use crate::frame::RowHint;
 use crate::map::{SegmentMap, term_at};
 use crate::record::GroupRecord;
+use crate::reference::Place;
 use crate::unit::{Framing, is_bare};
 use crate::{DamagedRange, GroupConfig, Position, TermStart};
 
@@ -30,6 +32,8 @@ const OWN_BYTES: usize = 16 << 10;
 pub(crate) struct TailEntry {
     pub entry: Entry,
     pub sequence: u64,
+    /// Where its data are in the newest segment, if they are not in the journal.
+    pub place: Option<Place>,
 }
 
 /// One segment, as far as it is known without opening its files.
@@ -86,6 +90,10 @@ pub(crate) struct Group {
     pub terms: Vec<TermStart>,
     pub journaled: Journaled,
     pub segments: Segments,
+    /// Some while its entries go around the journal.
+    pub bulk: Option<Bulk>,
+    /// Not before this entry again.
+    pub bulk_after: LogIndex,
     /// Memory of entries that are not settled.
     pub unsettled_bytes: u64,
     /// Segment bytes of entries that are committed and not settled.
@@ -155,16 +163,24 @@ impl Group {
             terms: Vec::new(),
             journaled: Journaled::default(),
             segments: Segments::default(),
+            bulk: None,
+            bulk_after: LogIndex(0),
             unsettled_bytes: 0,
             settleable_bytes: 0,
         }
     }
 
     pub(crate) fn record(&self) -> GroupRecord {
+        // What is committed and not in the journal yet would count as lost.
+        let bulk = self.bulk.as_ref().and_then(Bulk::handed_on);
+        let commit = self.hard_state.commit;
         GroupRecord {
             topic: self.topic,
             partition: self.partition,
-            hard_state: self.hard_state,
+            hard_state: HardState {
+                commit: bulk.map_or(commit, |last| commit.min(last)),
+                ..self.hard_state
+            },
             start: self.start,
             settled: self.flushed_settled(),
             damage: self.damage.clone(),
@@ -236,6 +252,7 @@ impl Group {
         self.tail.push_back(TailEntry {
             entry,
             sequence: UNFRAMED,
+            place: None,
         });
         Appended { added, removed }
     }
@@ -245,6 +262,9 @@ impl Group {
         let at = self.place(from);
         let removed: u64 = self.tail.drain(at..).map(|t| memory_of(&t.entry)).sum();
         self.unsettled_bytes -= removed;
+        if let Some(bulk) = &mut self.bulk {
+            bulk.cut();
+        }
         while self.terms.last().is_some_and(|t| t.index >= from) {
             self.terms.pop();
         }
@@ -296,22 +316,25 @@ impl Group {
         dropped
     }
 
-    /// The committed entries after the settled ones, without a gap, of at most about `bytes_max`.
-    pub(crate) fn settleable(&self, bytes_max: u64) -> Vec<Entry> {
+    /// The committed entries after the settled ones, without a gap, of at most about `bytes_max`;
+    /// and whether their data are in the segment already, which is so for all or none.
+    pub(crate) fn settleable(&self, bytes_max: u64) -> (Vec<Entry>, Option<Place>) {
         let from = self.place(self.settled.index.next());
         let to = self.place(self.committed.next());
         let mut next = self.settled.index.next();
         let mut bytes = 0;
         let mut entries = Vec::new();
+        let first = self.tail.range(from..to).next().and_then(|t| t.place);
         for t in self.tail.range(from..to) {
-            if t.entry.index != next || bytes > bytes_max {
+            let differs = t.place.is_some() != first.is_some();
+            if t.entry.index != next || bytes > bytes_max || differs {
                 break;
             }
             next = next.next();
             bytes += count(t.entry.data.len());
             entries.push(t.entry.clone());
         }
-        entries
+        (entries, first)
     }
 
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {

@@ -8,6 +8,8 @@
 //! It decides nothing about consensus, offsets or producers: it stores entries in the order in
 //! which it was told, and never acknowledges what is not as durable as asked.
 
+mod around;
+mod bulk;
 mod cache;
 mod codec;
 mod core;
@@ -25,6 +27,7 @@ mod options;
 pub mod planted;
 mod read;
 mod record;
+mod reference;
 mod release;
 mod remains;
 mod replay;
@@ -47,7 +50,7 @@ mod written;
 
 pub use error::{Error, Kind};
 pub use log::Log;
-pub use options::{Durability, GroupConfig, JournalOptions, Options};
+pub use options::{BulkOptions, Durability, GroupConfig, JournalOptions, Options};
 pub use read::{Entries, EntriesPlan, Read, ReadPlan};
 pub use salvage::{Salvaged, salvage};
 pub use scan::{Scan, Share, retire, scan, scan_reporting};

@@ -5,6 +5,7 @@ use std::future::Future;
 use corelog_base::{Entry, GroupId, HardState, LogIndex, Offset, PartitionIndex, Term, TopicId};
 use corelog_rt::{Gate, Notify, Runtime, Shared};
 
+use crate::around::go_around;
 use crate::codec::{count, count_u32};
 use crate::core::Core;
 use crate::group::Group;
@@ -169,10 +170,13 @@ impl<R: Runtime> Log<R> {
         entries: Vec<Entry>,
         hard_state: Option<HardState>,
     ) -> Result<(), Error> {
-        let has_events = self.with(|c| {
-            c.append(group, entries, hard_state)?;
-            Ok(!c.events.is_empty())
+        let (begins, has_events) = self.with(|c| {
+            let begins = c.append(group, entries, hard_state)?;
+            Ok((begins, !c.events.is_empty()))
         })?;
+        if begins {
+            self.start(go_around(self.clone(), group));
+        }
         self.wake.write.notify();
         if has_events {
             self.wake.events.notify();
@@ -325,7 +329,11 @@ impl<R: Runtime> Log<R> {
     /// Writes and flushes what is pending, ends the settles at work, writes the closing seal, and
     /// stops the tasks. Appends are refused from the call on.
     pub async fn close(&self) -> Result<(), Error> {
-        self.with(|c| c.disk.closing = true);
+        self.with(|c| {
+            c.disk.closing = true;
+            let all = c.groups.values().filter_map(|g| g.bulk.as_ref());
+            all.for_each(|bulk| bulk.notify.notify());
+        });
         self.wake.settle.notify();
         self.wake.release.notify();
         self.wake.monitor.notify();

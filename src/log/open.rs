@@ -221,7 +221,7 @@ fn adopt<F: Clone>(core: &mut Core<F>, restored: RestoredGroup, kept: Kept, move
         newest: kept.newest,
         ..Segments::default()
     };
-    for (entry, sequence) in restored.entries.into_iter().zip(kept.sequences) {
+    for (entry, (sequence, place)) in restored.entries.into_iter().zip(kept.places) {
         group.unsettled_bytes += memory_of(&entry);
         if moved {
             core.journal.carry.push_back(Item::Entry {
@@ -233,6 +233,7 @@ fn adopt<F: Clone>(core: &mut Core<F>, restored: RestoredGroup, kept: Kept, move
         group.tail.push_back(TailEntry {
             entry,
             sequence: if moved { UNFRAMED } else { sequence },
+            place,
         });
     }
     if !moved {

@@ -22,6 +22,7 @@ pub struct Options {
     /// in the background. Large, because a cycle costs two flushes whatever its size; memory is
     /// bounded by `unsettled_bytes_max`.
     pub settle_bytes: u64,
+    pub bulk: BulkOptions,
     /// Files of segments and maps that are kept open; at least 8.
     pub segment_files_max: u32,
 }
@@ -36,7 +37,27 @@ impl Default for Options {
             block_cache_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             settle_bytes: 4 << 20,
+            bulk: BulkOptions::default(),
             segment_files_max: 512,
+        }
+    }
+}
+
+/// When a group's entries go around the journal, straight to its segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BulkOptions {
+    /// Only entries with at least this much data.
+    pub entry_bytes_min: u64,
+    /// Only once at least this much of the group was appended and has not committed: a lone batch
+    /// is there sooner by way of the journal.
+    pub bytes_ahead_min: u64,
+}
+
+impl Default for BulkOptions {
+    fn default() -> Self {
+        Self {
+            entry_bytes_min: 64 << 10,
+            bytes_ahead_min: 3 << 19,
         }
     }
 }

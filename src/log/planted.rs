@@ -15,6 +15,8 @@ pub enum Bug {
     KeepsConflicts,
     /// Entries of the journal and bytes of segments are taken whatever their checksums say.
     IgnoresChecksums,
+    /// The journal refers to data of a segment that are not written yet.
+    RefersEarly,
 }
 
 thread_local! {
@@ -38,6 +40,7 @@ fn of_environment() -> Option<Bug> {
         Bug::AcknowledgesEarly,
         Bug::KeepsConflicts,
         Bug::IgnoresChecksums,
+        Bug::RefersEarly,
     ];
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     assert!(bug.is_some(), "PLANTED_BUG: there is no bug {name}");

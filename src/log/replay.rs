@@ -3,18 +3,28 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use corelog_base::{Entry, GroupId, LogIndex, LogStart, Offset};
+use corelog_base::{Entry, EntryKind, GroupId, LogIndex, LogStart, Offset};
 
 use crate::frame::{EntryHead, MetadataBefore, Payload, Row};
 use crate::map::term_at;
 use crate::record::{DAMAGE_MAX, GroupRecord};
+use crate::reference::Place;
 use crate::{DamagedRange, Position, TermStart};
 
 /// A journal entry with its own bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalEntry {
     pub head: EntryHead,
-    pub data: Bytes,
+    pub data: Data,
+}
+
+/// What a journal entry carries or refers to.
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    Own(Bytes),
+    Placed(Bytes, Place),
+    /// What it refers to is not what was written.
+    Lost,
 }
 
 /// What a scan has of one frame.
@@ -28,7 +38,7 @@ pub(crate) enum Content {
 }
 
 enum Slot {
-    Entry(Entry),
+    Entry(Entry, Option<Place>),
     /// At most up to this offset.
     Lost {
         next_offset: Offset,
@@ -116,17 +126,32 @@ impl Replay {
     fn entry(&mut self, sequence: u64, entry: JournalEntry, cuts: bool) {
         let JournalEntry { head, data } = entry;
         let group = self.touch(head.group, head.placement_epoch, sequence);
-        let Payload::Entry(kind) = head.payload else {
-            if let Some(record) = GroupRecord::decode(&data) {
-                group.record = Some((sequence, record));
+        let kind = match (head.payload, &data) {
+            (Payload::Entry(kind), _) => kind,
+            (Payload::Reference, _) => EntryKind::Batch,
+            (Payload::GroupRecord, Data::Own(data)) => {
+                if let Some(record) = GroupRecord::decode(data) {
+                    group.record = Some((sequence, record));
+                }
+                return;
             }
-            return;
+            (Payload::GroupRecord, _) => return,
         };
         #[cfg(feature = "planted")]
         let cuts = cuts && !crate::planted::is_awake(crate::planted::Bug::KeepsConflicts);
         if cuts && !head.carried {
             group.slots.split_off(&head.index);
         }
+        let (data, place) = match data {
+            Data::Own(data) => (data, None),
+            Data::Placed(data, place) => (data, Some(place)),
+            Data::Lost => {
+                let next_offset = head.next_offset;
+                let lost = (sequence, Slot::Lost { next_offset });
+                group.slots.insert(head.index, lost);
+                return;
+            }
+        };
         let entry = Entry {
             index: head.index,
             term: head.term,
@@ -137,7 +162,7 @@ impl Replay {
         };
         group
             .slots
-            .insert(head.index, (sequence, Slot::Entry(entry)));
+            .insert(head.index, (sequence, Slot::Entry(entry, place)));
     }
 
     fn touch(&mut self, group: GroupId, epoch: u32, sequence: u64) -> &mut Replayed {
@@ -205,7 +230,7 @@ impl Replay {
                 Slot::Lost { next_offset } => {
                     finished.lose(before, *at, *next_offset);
                 }
-                Slot::Entry(entry) => {
+                Slot::Entry(entry, place) => {
                     if entry.index != before.index.next() {
                         finished.lose(before, LogIndex(at.0 - 1), entry.base_offset);
                     } else if let Some(range) = finished.damage.last_mut()
@@ -213,11 +238,11 @@ impl Replay {
                     {
                         range.next_offset = entry.base_offset;
                     }
-                    finished.entries.push((*sequence, entry.clone()));
+                    finished.entries.push((*sequence, entry.clone(), *place));
                 }
             }
             before = match slot {
-                Slot::Entry(entry) => Position {
+                Slot::Entry(entry, _) => Position {
                     index: entry.index,
                     term: entry.term,
                     next_offset: entry.next_offset,
@@ -247,7 +272,7 @@ impl Replay {
 pub(crate) struct Finished {
     pub record: Option<(u64, GroupRecord)>,
     pub placement_epoch: u32,
-    pub entries: Vec<(u64, Entry)>,
+    pub entries: Vec<(u64, Entry, Option<Place>)>,
     pub damage: Vec<DamagedRange>,
 }
 

@@ -21,7 +21,7 @@ fn head(index: u64, term: u64, carried: bool) -> EntryHead {
 fn entry(index: u64, term: u64) -> JournalEntry {
     JournalEntry {
         head: head(index, term, false),
-        data: Bytes::from(vec![term as u8]),
+        data: Data::Own(Bytes::from(vec![term as u8])),
     }
 }
 
@@ -47,7 +47,7 @@ fn record(removed: bool) -> JournalEntry {
             payload: Payload::GroupRecord,
             ..head(0, 0, false)
         },
-        data: Bytes::from(record.encode()),
+        data: Data::Own(Bytes::from(record.encode())),
     }
 }
 
@@ -76,7 +76,7 @@ fn check(frames: Vec<Content>, expected: Outcome) {
     }
     let found = replay.finish(GROUP, Position::default()).unwrap();
     let entries = found.entries.iter();
-    let entries = entries.map(|(frame, e)| (e.index.0, e.term.0, *frame));
+    let entries = entries.map(|(frame, e, _)| (e.index.0, e.term.0, *frame));
     let damage = found.damage.iter().map(|d| (d.first.0, d.last.0));
     assert_eq!((entries.collect(), damage.collect()), expected);
 }

@@ -13,6 +13,7 @@ use crate::frame::{EntryHead, Payload};
 use crate::group::SegmentMeta;
 use crate::map::SegmentMap;
 use crate::record::GroupRecord;
+use crate::reference::Place;
 use crate::replay::{Finished, Replay, all_terms, join_damage};
 use crate::scan_journal::{FoundFile, FoundJournal, read_journal};
 use crate::scan_segments::{FoundSegments, list, read_segments};
@@ -20,8 +21,9 @@ use crate::{DamagedRange, Error, JournalId, Position, RestoredGroup};
 
 /// What only the log needs of a restored group.
 pub(crate) struct Kept {
-    /// Of each of `RestoredGroup::entries`: the frame that holds it.
-    pub sequences: Vec<u64>,
+    /// Of each of `RestoredGroup::entries`: the frame that holds it, and where its data are if not
+    /// there.
+    pub places: Vec<(u64, Option<Place>)>,
     pub record_sequence: u64,
     /// What the record says is settled.
     pub record_settled: Position,
@@ -217,11 +219,11 @@ impl Scan {
             behind = record.settled;
         }
         let mut entries = Vec::new();
-        let mut sequences = Vec::new();
-        for (sequence, entry) in finished.entries {
+        let mut places = Vec::new();
+        for (sequence, entry, place) in finished.entries {
             if entry.index > behind.index {
                 entries.push(entry);
-                sequences.push(sequence);
+                places.push((sequence, place));
             }
         }
         let terms = newest.map(|map| map.terms.clone()).unwrap_or_default();
@@ -248,7 +250,7 @@ impl Scan {
         restored.damage = join_damage(damage);
         self.groups.push(restored);
         self.kept.push(Kept {
-            sequences,
+            places,
             record_sequence,
             record_settled: record.settled,
             newest: newest.cloned().map(Arc::new),
@@ -285,7 +287,7 @@ impl Scan {
             damage: vec![all_after(map.settled)],
         });
         self.kept.push(Kept {
-            sequences: Vec::new(),
+            places: Vec::new(),
             record_sequence: 0,
             record_settled: Position::default(),
             segments: found.list,

@@ -10,8 +10,9 @@ use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 use crate::codec::{count, index, round_down, round_up};
 use crate::frame::{EntryHead, FrameHeader, parse_frame, parse_header};
 use crate::judge::{Verdict, judge};
+use crate::reference::resolve;
 use crate::remains::find_remains;
-use crate::replay::{Content, JournalEntry};
+use crate::replay::{Content, Data, JournalEntry};
 use crate::{Error, JournalId};
 
 /// Read at once while scanning.
@@ -97,6 +98,7 @@ pub(crate) async fn read_journal<R: Runtime>(
             .map_or(0, |(at, h)| at + u64::from(h.bytes));
     }
     salvage(rt, &mut journal).await?;
+    resolve(rt, dir, &mut journal.contents, keep).await?;
     Ok(journal)
 }
 
@@ -201,10 +203,10 @@ async fn read_file<R: Runtime>(
                 // One that is not kept still cuts off what it replaced.
                 let copied = entries.iter().map(|e| JournalEntry {
                     head: e.head,
-                    data: match keep(&e.head) {
+                    data: Data::Own(match keep(&e.head) {
                         true => Bytes::copy_from_slice(e.data),
                         false => Bytes::new(),
-                    },
+                    }),
                 });
                 good.insert(header.sequence, copied.collect());
                 found.frames.push((at, header));
@@ -248,7 +250,7 @@ async fn salvage<R: Runtime>(rt: &R, journal: &mut FoundJournal) -> Result<(), E
                     }
                     let entries = remains.entries.iter().map(|e| JournalEntry {
                         head: e.head,
-                        data: Bytes::copy_from_slice(e.data),
+                        data: Data::Own(Bytes::copy_from_slice(e.data)),
                     });
                     let entries = entries.collect();
                     let content = if remains.is_complete() {

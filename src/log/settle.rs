@@ -10,6 +10,7 @@ use bytes::Bytes;
 use corelog_base::{Entry, GroupId, TimestampMs};
 use corelog_rt::AlignedBuf;
 
+use crate::bulk::Bulk;
 use crate::codec::{count, index, round_down};
 use crate::core::Core;
 use crate::group::{Group, SegmentEnd, SegmentMeta, folder, map_path, segment_path};
@@ -34,6 +35,8 @@ pub(crate) struct Cycle {
     /// Where the settled bytes end afterwards.
     pub end: u64,
     pub seals: bool,
+    /// The entries' data are in the file already.
+    pub placed: bool,
 }
 
 impl Cycle {
@@ -103,16 +106,25 @@ impl Group {
                 SegmentMap::begin(group, self.settled, terms, now)
             }
         };
-        let mut entries = self.settleable(CYCLE_BYTES_MAX);
+        let (mut entries, place) = self.settleable(CYCLE_BYTES_MAX);
+        if let Some(place) = place {
+            let place = (place.base_offset, place.position);
+            assert_eq!(
+                place,
+                (map.base_offset, map.whole),
+                "placed where it belongs"
+            );
+        }
         let mut end = map.whole;
         let aged = now.0.saturating_sub(map.begun.0);
         let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
         let is_due = self.segments.seal_due || aged >= age_max;
-        let mut seals = is_due && map.whole > 0;
+        // What was placed is behind the map's end: the segment cannot end there.
+        let mut seals = is_due && map.whole > 0 && !self.has_placed();
         let mut taken = 0;
         for entry in &entries {
             let bytes = framing.bytes_of(entry);
-            let is_full = end > 0 && end + bytes > self.config.segment_bytes_max;
+            let is_full = place.is_none() && end > 0 && end + bytes > self.config.segment_bytes_max;
             if bytes > 0 && (is_full || seals) {
                 seals = true;
                 break;
@@ -121,6 +133,7 @@ impl Group {
             taken += 1;
         }
         entries.truncate(taken);
+        seals &= !self.bulk.as_ref().is_some_and(Bulk::is_running);
         if entries.is_empty() && !seals {
             return None;
         }
@@ -133,6 +146,7 @@ impl Group {
             entries,
             end,
             seals,
+            placed: place.is_some(),
         })
     }
 
@@ -168,6 +182,7 @@ impl<F: Clone> Core<F> {
             entries: Vec::new(),
             end: 0,
             seals: false,
+            placed: false,
         })
     }
 

@@ -119,7 +119,12 @@ impl<R: Runtime> Log<R> {
     }
 
     pub(crate) fn release_hold(&self, hold: Hold) {
-        let waiting = self.with(|c| c.busy.remove(&hold.0).unwrap_or_default());
+        let waiting = self.with(|c| {
+            if let Some(notify) = c.bulk_notify(hold.0) {
+                notify.notify();
+            }
+            c.busy.remove(&hold.0).unwrap_or_default()
+        });
         for sender in waiting {
             // A waiter may have been dropped.
             let _ = sender.send(());
@@ -208,7 +213,7 @@ impl<R: Runtime> Log<R> {
 }
 
 impl<F: Clone> Core<F> {
-    fn take_spare(&mut self, bytes: usize) -> AlignedBuf {
+    pub(crate) fn take_spare(&mut self, bytes: usize) -> AlignedBuf {
         let bytes = bytes.max(1);
         match self.spare.iter().position(|b| b.capacity() >= bytes) {
             Some(at) => self.spare.swap_remove(at),
@@ -216,7 +221,7 @@ impl<F: Clone> Core<F> {
         }
     }
 
-    fn give_spare(&mut self, buf: AlignedBuf) {
+    pub(crate) fn give_spare(&mut self, buf: AlignedBuf) {
         if buf.capacity() <= SPARE_BYTES {
             self.spare.push(buf);
             if self.spare.len() > SPARE_MAX {
@@ -238,6 +243,7 @@ async fn write_segment<R: Runtime>(
     let position = cycle.map.bytes;
     let file_bytes = cycle.advance(&buf, block);
     buf.set_len(file_bytes);
+    let file_bytes = if cycle.placed { 0 } else { file_bytes };
     let has_work = cycle.is_new || cycle.seals || file_bytes > 0;
     let mut result = Ok(());
     if has_work {

@@ -144,6 +144,8 @@ pub struct CoreStats {
     pub frames_written: u64,
     pub journal_bytes_written: u64,
     pub settled_bytes_written: u64,
+    /// Written to segments around the journal.
+    pub bulk_bytes_written: u64,
     pub carried_bytes: u64,
     pub unsettled_bytes: u64,
     pub tail_cache_bytes: u64,

@@ -69,6 +69,17 @@ fn a_recovery_that_keeps_what_was_cut_off_is_caught() {
     });
 }
 
+/// Power fails between the reference and the data.
+#[test]
+fn a_journal_that_refers_to_what_is_not_written_is_caught() {
+    let setting = log::Setting::default();
+    let words = [&NO_PAST[..], &["is damaged"]].concat();
+    check_caught("log", &words, |seed| {
+        wake(Bug::RefersEarly);
+        log::run(seed, &setting)
+    });
+}
+
 /// Its offsets do not fit what follows, so it gives up, and in the end nobody is left to agree.
 #[test]
 fn a_follower_that_keeps_what_was_cut_off_is_caught() {

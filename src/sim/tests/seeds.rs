@@ -47,6 +47,11 @@ fn a_log_keeps_its_promise() {
     assert!(sum(|r| u64::from(r.power_losses)) > SEEDS / 2);
     assert!(sum(|r| u64::from(r.closes)) > SEEDS / 10);
     assert!(sum(|r| r.fenced) > 0);
+    assert!(
+        sum(|r| r.bulk_bytes) > SEEDS << 12,
+        "{}",
+        sum(|r| r.bulk_bytes)
+    );
 }
 
 #[test]

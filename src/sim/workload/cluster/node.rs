@@ -9,7 +9,7 @@ use bytes::Bytes;
 use corelog_base::{CoreId, NodeId, Replica};
 use corelog_broker::{Broker, Opened, Peers, Setup, lanes};
 use corelog_cluster::Local;
-use corelog_log::{JournalOptions, Options, Share};
+use corelog_log::{BulkOptions, JournalOptions, Options, Share};
 use corelog_replica::PeerMessage;
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 
@@ -46,6 +46,10 @@ fn options() -> Options {
         block_cache_bytes_max: 256 << 10,
         disk_reserve_bytes: 1 << 20,
         settle_bytes: 32 << 10,
+        bulk: BulkOptions {
+            entry_bytes_min: 256,
+            bytes_ahead_min: 1 << 10,
+        },
         segment_files_max: 16,
     }
 }

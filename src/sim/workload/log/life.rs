@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use corelog_base::{CoreId, Random};
-use corelog_log::{JournalOptions, Log, Options};
+use corelog_log::{BulkOptions, JournalOptions, Log, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 
 use super::boot::boot;
@@ -27,6 +27,8 @@ pub struct Report {
     pub fenced: u64,
     /// Reads that named damage.
     pub damaged: u64,
+    /// Went around the journal.
+    pub bulk_bytes: u64,
     /// The operation of the setting failed.
     pub has_broken: bool,
 }
@@ -61,6 +63,10 @@ fn options() -> Options {
         block_cache_bytes_max: 256 << 10,
         disk_reserve_bytes: 1 << 20,
         settle_bytes: 64 << 10,
+        bulk: BulkOptions {
+            entry_bytes_min: 256,
+            bytes_ahead_min: 1 << 10,
+        },
         segment_files_max: 16,
     }
 }
@@ -180,6 +186,8 @@ impl Node {
             self.work(logs);
             let ms = 1 + self.random.below(400);
             self.driver.sleep(Duration::from_millis(ms)).await;
+            let bulk = logs.iter().map(|log| log.core_stats().bulk_bytes_written);
+            self.report.bulk_bytes += bulk.sum::<u64>();
         }
         self.clear_faults();
         match self.random.below(10) {

@@ -1,0 +1,325 @@
+//! Bulk: one group that fills whole frames is written once, past the journal.
+//!
+//! Its entries' data go straight to the newest segment, behind what is settled, and are flushed
+//! there; then the journal gets references to them, and only when those are flushed are the entries
+//! persisted. Settling them is a record in the map. See *Bulk* in the formats.
+//!
+//! A group goes this way only from a moment at which all its earlier entries are settled, so that
+//! the segment's bytes stay in order, and leaves it at the first entry that does not fit.
+
+use std::collections::VecDeque;
+
+use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs};
+use corelog_rt::Notify;
+
+use crate::Durability;
+use crate::codec::count;
+use crate::core::Core;
+use crate::group::Group;
+use crate::journal::Item;
+use crate::reference::Place;
+
+/// Written at once, unless one entry is larger.
+const RUN_BYTES_MAX: u64 = 4 << 20;
+/// After it left, a group stays with the journal for so many entries: taking over costs a wait.
+const REST_ENTRIES: u64 = 64;
+
+/// A group that goes around the journal, or waits until it may.
+pub(crate) struct Bulk {
+    /// Everything that was appended since, but for what is in the journal's hands already.
+    queue: VecDeque<(LogIndex, Term)>,
+    /// Where the next entry goes; None until everything before the queue is settled.
+    chain: Option<Chain>,
+    /// Something of the queue, or something that was placed, was cut off.
+    broken: bool,
+    pub notify: Notify,
+}
+
+#[derive(Clone)]
+pub(crate) struct Chain {
+    pub base_offset: Offset,
+    /// The end of what was placed.
+    pub end: u64,
+    /// What is behind the last whole block.
+    pub tail: Vec<u8>,
+    begun: TimestampMs,
+}
+
+/// Entries to write at once, and where.
+pub(crate) struct Run {
+    pub entries: Vec<Entry>,
+    pub chain: Chain,
+}
+
+/// Whether a group may begin.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum TakeOver {
+    Done,
+    /// Not everything before is settled.
+    Wait,
+    No,
+}
+
+pub(crate) enum Next {
+    Run(Run),
+    /// Nothing waits.
+    Idle(Notify),
+    /// The group goes back to the journal.
+    End,
+}
+
+impl Bulk {
+    fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            chain: None,
+            broken: false,
+            notify: Notify::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, index: LogIndex, term: Term) {
+        self.queue.push_back((index, term));
+        self.notify.notify();
+    }
+
+    /// Something was cut off: positions behind it are not what the next entry gets.
+    pub(crate) fn cut(&mut self) {
+        self.broken = true;
+        self.notify.notify();
+    }
+
+    /// Whether the newest segment's end belongs to this.
+    pub(crate) fn is_running(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// The last entry that is not here any more.
+    pub(crate) fn handed_on(&self) -> Option<LogIndex> {
+        self.queue.front().map(|(index, _)| LogIndex(index.0 - 1))
+    }
+}
+
+impl Group {
+    /// Whether an entry that was just appended should go around the journal, and all behind it: a
+    /// stream of large ones is under way.
+    pub(crate) fn wants_bulk(&self, entry_bytes_min: u64, bytes_ahead: u64) -> bool {
+        let Some(last) = self.tail.back() else {
+            return false;
+        };
+        if !self.may_go_around(&last.entry, entry_bytes_min) || last.entry.index < self.bulk_after {
+            return false;
+        }
+        let newest = self.segments.newest.as_ref();
+        let is_open = newest.is_some_and(|map| !map.sealed);
+        if !is_open || !self.damage.is_empty() {
+            return false;
+        }
+        let from = self.place(self.committed.next());
+        let ahead = self.tail.range(from..).map(|t| count(t.entry.data.len()));
+        ahead.sum::<u64>() >= bytes_ahead
+    }
+
+    /// Whether unsettled entries lie behind the newest segment's end. Then the first one does.
+    pub(crate) fn has_placed(&self) -> bool {
+        let first = self.tail.get(self.place(self.settled.index.next()));
+        first.is_some_and(|t| t.entry.index > self.settled.index && t.place.is_some())
+    }
+
+    fn may_go_around(&self, entry: &Entry, entry_bytes_min: u64) -> bool {
+        entry.kind == EntryKind::Batch
+            && entry.base_offset < entry.next_offset
+            && count(entry.data.len()) >= entry_bytes_min
+            && self.config.durability == Durability::Disk
+    }
+
+    /// Whether the newest segment takes no more.
+    fn is_to_be_sealed(&self, begun: TimestampMs, now: TimestampMs) -> bool {
+        let aged = now.0.saturating_sub(begun.0);
+        let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
+        self.segments.seal_due || aged >= age_max
+    }
+
+    fn take_over(&mut self, now: TimestampMs) -> TakeOver {
+        let (settled, committed) = (self.settled.index, self.committed);
+        let Some(bulk) = &self.bulk else {
+            return TakeOver::No;
+        };
+        let Some((first, _)) = bulk.queue.front().filter(|_| !bulk.broken) else {
+            return TakeOver::No;
+        };
+        if settled.next() != *first {
+            return TakeOver::Wait;
+        }
+        let Some(map) = self.segments.newest.clone().filter(|map| !map.sealed) else {
+            return TakeOver::No;
+        };
+        let usable = !self.segments.unsure && self.damage.is_empty();
+        if !usable || committed != settled || self.is_to_be_sealed(map.begun, now) {
+            return TakeOver::No;
+        }
+        let chain = Chain {
+            base_offset: map.base_offset,
+            end: map.whole,
+            tail: map.tail.to_vec(),
+            begun: map.begun,
+        };
+        if let Some(bulk) = &mut self.bulk {
+            bulk.chain = Some(chain);
+        }
+        TakeOver::Done
+    }
+
+    fn next_run(&self, entry_bytes_min: u64, now: TimestampMs) -> Next {
+        let Some(bulk) = self.bulk.as_ref().filter(|bulk| !bulk.broken) else {
+            return Next::End;
+        };
+        let Some(chain) = &bulk.chain else {
+            return Next::End;
+        };
+        if bulk.queue.is_empty() {
+            return Next::Idle(bulk.notify.clone());
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut bytes, is_closed) = (0, self.is_to_be_sealed(chain.begun, now));
+        for (index, term) in &bulk.queue {
+            let entry = self.tail.get(self.place(*index)).map(|t| &t.entry);
+            let Some(entry) = entry.filter(|e| e.index == *index && e.term == *term) else {
+                break;
+            };
+            let with = bytes + count(entry.data.len());
+            let fits = chain.end + with <= self.config.segment_bytes_max;
+            let is_full = with > RUN_BYTES_MAX && bytes > 0;
+            if is_closed || !fits || is_full || !self.may_go_around(entry, entry_bytes_min) {
+                break;
+            }
+            bytes = with;
+            entries.push(entry.clone());
+        }
+        if entries.is_empty() {
+            return Next::End;
+        }
+        let chain = chain.clone();
+        Next::Run(Run { entries, chain })
+    }
+}
+
+impl<F: Clone> Core<F> {
+    /// Puts an appended entry where it waits for its way to the disk. True if the group is to go
+    /// around the journal from it on: somebody must run that.
+    pub(crate) fn enqueue(&mut self, group: GroupId, index: LogIndex, term: Term) -> bool {
+        let bulk = &self.options.bulk;
+        let Some(state) = self.groups.get_mut(&group) else {
+            return false;
+        };
+        let begins = state.bulk.is_none()
+            && state.wants_bulk(bulk.entry_bytes_min, bulk.bytes_ahead_min)
+            && !self.disk.full;
+        if begins {
+            state.bulk = Some(Bulk::new());
+        }
+        match &mut state.bulk {
+            Some(bulk) => bulk.push(index, term),
+            None => self
+                .journal
+                .backlog
+                .push_back(Item::Entry { group, index, term }),
+        }
+        begins
+    }
+
+    /// Begins if everything before is settled, and asks for that otherwise.
+    pub(crate) fn take_over(&mut self, group: GroupId, now: TimestampMs) -> TakeOver {
+        if self.disk.closing || self.disk.fenced.is_some() {
+            return TakeOver::No;
+        }
+        let is_busy = self.busy.contains_key(&group);
+        let Some(state) = self.groups.get_mut(&group).filter(|g| !g.removed) else {
+            return TakeOver::No;
+        };
+        // Who works on the segment may be about to seal it.
+        if is_busy {
+            return TakeOver::Wait;
+        }
+        let outcome = state.take_over(now);
+        let asks = outcome == TakeOver::Wait && state.committed > state.settled.index;
+        if asks {
+            self.ask(group);
+        }
+        outcome
+    }
+
+    pub(crate) fn bulk_notify(&self, group: GroupId) -> Option<Notify> {
+        let bulk = self.groups.get(&group)?.bulk.as_ref()?;
+        Some(bulk.notify.clone())
+    }
+
+    pub(crate) fn next_run(&self, group: GroupId, now: TimestampMs) -> Next {
+        if self.disk.closing || self.disk.fenced.is_some() {
+            return Next::End;
+        }
+        let state = self.groups.get(&group).filter(|g| !g.removed);
+        state.map_or(Next::End, |g| {
+            g.next_run(self.options.bulk.entry_bytes_min, now)
+        })
+    }
+
+    /// The data of a run are durable where `places` says: the journal may refer to them.
+    pub(crate) fn run_done(&mut self, group: GroupId, run: &Run, places: &[Place]) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        for (entry, place) in run.entries.iter().zip(places) {
+            let at = state.place(entry.index);
+            let Some(bulk) = &mut state.bulk else {
+                return;
+            };
+            let is_same = |index, term| index == entry.index && term == entry.term;
+            let queued = bulk.queue.front().is_some_and(|(i, t)| is_same(*i, *t));
+            let tail = state.tail.get_mut(at);
+            let tail = tail.filter(|t| queued && is_same(t.entry.index, t.entry.term));
+            let Some(tail) = tail else {
+                bulk.broken = true;
+                return;
+            };
+            tail.place = Some(*place);
+            bulk.queue.pop_front();
+            let (index, term) = (entry.index, entry.term);
+            self.journal
+                .backlog
+                .push_back(Item::Entry { group, index, term });
+        }
+        self.fill();
+    }
+
+    /// Where the next run of the group goes.
+    pub(crate) fn extend_chain(&mut self, group: GroupId, end: u64, tail: Vec<u8>) {
+        let state = self.groups.get_mut(&group);
+        if let Some(chain) = state.and_then(|g| g.bulk.as_mut()?.chain.as_mut()) {
+            chain.end = end;
+            chain.tail = tail;
+        }
+    }
+
+    /// The group goes back to the journal, with all that waits.
+    pub(crate) fn leave_bulk(&mut self, group: GroupId) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        let Some(bulk) = state.bulk.take() else {
+            return;
+        };
+        if !bulk.queue.is_empty() {
+            state.bulk_after = LogIndex(state.last().index.0 + REST_ENTRIES);
+        }
+        if self.disk.fenced.is_some() {
+            return;
+        }
+        for (index, term) in bulk.queue {
+            self.journal
+                .backlog
+                .push_back(Item::Entry { group, index, term });
+        }
+        self.fill();
+    }
+}
