@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use corelog_base::{GroupId, crc32c};
+use corelog_base::{GroupId, Offset, crc32c};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime, timeout};
 
 use crate::Log;
@@ -142,23 +142,33 @@ async fn write<R: Runtime>(
     let base_offset = run.chain.base_offset;
     let open = match file.take() {
         Some(file) => file,
-        None => {
-            let path = log.with(|c| {
-                let state = c.groups.get(&group)?;
-                let folder = folder(&c.options.dir, state.topic, state.partition);
-                Some(segment_path(&folder, base_offset))
-            });
-            let Some(path) = path else {
-                return (Err(io::ErrorKind::NotFound.into()), buf);
-            };
-            match log.rt.open(&path, OpenMode::ReadWrite).await {
-                Ok(file) => file,
-                Err(error) => return (Err(error), buf),
-            }
-        }
+        None => match open_segment(log, group, base_offset).await {
+            Ok(file) => file,
+            Err(error) => return (Err(error), buf),
+        },
     };
     let position = round_down(run.chain.end, block);
     let written = open.commit(buf, position).await;
     *file = Some(open);
     written
+}
+
+/// The group's newest segment. While the group goes around the journal nobody else opens it: the
+/// cycles that settle what was placed write maps only.
+async fn open_segment<R: Runtime>(
+    log: &Log<R>,
+    group: GroupId,
+    base_offset: Offset,
+) -> io::Result<R::File> {
+    let (known, path) = log.with(|c| {
+        let known = c.cache.written.segment((group, base_offset));
+        let state = c.groups.get(&group);
+        let path = state.map(|g| folder(&c.options.dir, g.topic, g.partition));
+        (known, path.map(|folder| segment_path(&folder, base_offset)))
+    });
+    match (known, path) {
+        (Some(file), _) => Ok(file),
+        (None, Some(path)) => log.rt.open(&path, OpenMode::ReadWrite).await,
+        (None, None) => Err(io::ErrorKind::NotFound.into()),
+    }
 }

@@ -43,6 +43,14 @@ impl<F> Written<F> {
         self.kept.remove(&id).map(|kept| kept.files)
     }
 
+    /// The segment's file, which stays open as long as a clone of it lives.
+    pub(crate) fn segment(&self, id: SegmentId) -> Option<F>
+    where
+        F: Clone,
+    {
+        self.kept.get(&id).map(|kept| kept.files.segment.clone())
+    }
+
     pub(crate) fn put(&mut self, id: SegmentId, files: WriteFiles<F>) {
         self.stamp += 1;
         let stamp = self.stamp;

@@ -40,6 +40,7 @@ const METRICS: &[Metric] = &[
     metric!(counter "journal_frames_total", "Journal frames written", |f| f.broker.log.frames_written),
     metric!(counter "journal_bytes_total", "Journal bytes written", |f| f.broker.log.journal_bytes_written),
     metric!(counter "settled_bytes_total", "Segment bytes written", |f| f.broker.log.settled_bytes_written),
+    metric!(counter "bulk_bytes_total", "Bytes written to segments around the journal", |f| f.broker.log.bulk_bytes_written),
     metric!(counter "disk_reads_total", "Reads that went to the disk", |f| f.broker.log.disk_reads),
     metric!(gauge "unsettled_bytes", "Records not yet in segments", |f| f.broker.log.unsettled_bytes),
     metric!(gauge "tail_cache_bytes", "Recent records kept in memory", |f| f.broker.log.tail_cache_bytes),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use corelog_rt::{AlignedBuf, File};
 
@@ -15,6 +16,8 @@ pub struct SimFile {
     rt: SimRuntime,
     inode: Inode,
     writable: bool,
+    /// Held while any clone lives.
+    _lock: Option<Arc<()>>,
 }
 
 fn done(reply: Reply) {
@@ -22,11 +25,12 @@ fn done(reply: Reply) {
 }
 
 impl SimFile {
-    pub(crate) fn new(rt: SimRuntime, inode: Inode, writable: bool) -> Self {
+    pub(crate) fn new(rt: SimRuntime, inode: Inode, lock: Option<Arc<()>>) -> Self {
         Self {
             rt,
             inode,
-            writable,
+            writable: lock.is_some(),
+            _lock: lock,
         }
     }
 

@@ -82,7 +82,11 @@ impl SimRuntime {
         let asked = self.ask(Request::Open { path, mode });
         async move {
             let opened = asked.await?.opened();
-            Ok(SimFile::new(self, opened, mode != OpenMode::Read))
+            let lock = match mode {
+                OpenMode::Read => None,
+                _ => Some(self.host().disk(|disk| disk.lock(opened, self.life))?),
+            };
+            Ok(SimFile::new(self, opened, lock))
         }
     }
 

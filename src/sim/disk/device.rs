@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use corelog_base::Random;
 use corelog_rt::{DirEntry, OpenMode, Space};
@@ -57,6 +58,8 @@ pub struct Disk {
     /// By inode; folders have none. Kept until the power goes, for a name may come back with it.
     files: BTreeMap<u64, Content>,
     pub faults: DiskFaults,
+    /// Who has a file open for writing, by inode: the host's life, and what is gone when it is closed.
+    writers: BTreeMap<u64, (u64, Weak<()>)>,
     /// How often each was asked for.
     pub sites: BTreeMap<Site, u64>,
     /// The fault `breaks` has happened.
@@ -89,6 +92,22 @@ impl Disk {
             true => Err(io::ErrorKind::IsADirectory.into()),
             false => Ok(inode),
         }
+    }
+
+    /// Locks a file for one that writes, as the runtimes do.
+    ///
+    /// # Errors
+    /// If another of this life has it.
+    pub(crate) fn lock(&mut self, inode: Inode, life: u64) -> io::Result<Arc<()>> {
+        let known = self.writers.get(&inode.0);
+        if known.is_some_and(|(of, writer)| *of == life && writer.strong_count() > 0) {
+            let held = "the file is open for writing elsewhere";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, held));
+        }
+        let writer = Arc::new(());
+        self.writers
+            .insert(inode.0, (life, Arc::downgrade(&writer)));
+        Ok(writer)
     }
 
     pub(crate) fn bytes(&mut self, inode: Inode) -> u64 {

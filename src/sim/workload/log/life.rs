@@ -188,6 +188,11 @@ impl Node {
             self.driver.sleep(Duration::from_millis(ms)).await;
             let bulk = logs.iter().map(|log| log.core_stats().bulk_bytes_written);
             self.report.bulk_bytes += bulk.sum::<u64>();
+            let is_fenced = logs.iter().any(|log| log.core_stats().fenced);
+            assert!(
+                !is_fenced || self.is_faulty(),
+                "a sound disk fences nothing"
+            );
         }
         self.clear_faults();
         match self.random.below(10) {
