@@ -14,9 +14,9 @@ use crate::group::{folder, segment_path};
 use crate::reference::Place;
 
 /// How long entries wait for the settling of those before them.
-const TAKE_OVER_MAX: Duration = Duration::from_millis(200);
-/// How long a group that has nothing to write keeps its way.
-const IDLE_MAX: Duration = Duration::from_millis(20);
+const TAKE_OVER_MAX: Duration = Duration::from_millis(50);
+/// How long a group that has nothing to write keeps its way: taking over costs a wait.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// Writes a group's entries around the journal until it goes back.
 pub(crate) async fn go_around<R: Runtime>(log: Log<R>, group: GroupId) {

@@ -20,7 +20,7 @@ use crate::journal::Item;
 use crate::reference::Place;
 
 /// Written at once, unless one entry is larger.
-const RUN_BYTES_MAX: u64 = 4 << 20;
+const RUN_BYTES_MAX: u64 = 1 << 22;
 /// After it left, a group stays with the journal for so many entries: taking over costs a wait.
 const REST_ENTRIES: u64 = 64;
 

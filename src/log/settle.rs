@@ -84,12 +84,32 @@ impl Cycle {
         let (bytes, file_bytes) = (index(self.data_bytes()), index(self.file_bytes(block)));
         self.map.extend(&data[..file_bytes]);
         self.map.tail = Bytes::copy_from_slice(&data[file_bytes..bytes]);
+        self.finish();
+        file_bytes.next_multiple_of(block as usize)
+    }
+
+    /// The same for entries that were placed: their data are summed where they are.
+    pub(crate) fn advance_placed(&mut self, block: u32) {
+        let mut left = index(self.file_bytes(block));
+        let mut tail = Vec::new();
+        let held = std::mem::take(&mut self.map.tail);
+        let data = self.entries.iter().filter(|e| !is_bare(e)).map(|e| &e.data);
+        for piece in std::iter::once(&held).chain(data) {
+            let (here, rest) = piece.split_at(left.min(piece.len()));
+            self.map.extend(here);
+            left -= here.len();
+            tail.extend_from_slice(rest);
+        }
+        self.map.tail = tail.into();
+        self.finish();
+    }
+
+    fn finish(&mut self) {
         for entry in std::mem::take(&mut self.entries) {
             self.map.add(&entry);
         }
         self.map.sealed = self.seals;
         debug_assert_eq!(self.map.whole, self.end);
-        file_bytes.next_multiple_of(block as usize)
     }
 }
 

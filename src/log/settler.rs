@@ -238,12 +238,15 @@ async fn write_segment<R: Runtime>(
     (mut open, path): (Option<R::File>, &Path),
     block: u32,
 ) -> io::Result<Option<R::File>> {
+    if cycle.placed {
+        cycle.advance_placed(block);
+        return Ok(open);
+    }
     let room = index(cycle.data_bytes()) + block as usize;
     let mut buf = cycle.data(log.with(|c| c.take_spare(room)), block);
     let position = cycle.map.bytes;
     let file_bytes = cycle.advance(&buf, block);
     buf.set_len(file_bytes);
-    let file_bytes = if cycle.placed { 0 } else { file_bytes };
     let has_work = cycle.is_new || cycle.seals || file_bytes > 0;
     let mut result = Ok(());
     if has_work {

@@ -60,8 +60,10 @@ pub struct Disk {
     pub faults: DiskFaults,
     /// Who has a file open for writing, by inode: the host's life, and what is gone when it is closed.
     writers: BTreeMap<u64, (u64, Weak<()>)>,
-    /// How often each was asked for.
+    /// How often each was asked for, until nothing breaks any more.
     pub sites: BTreeMap<Site, u64>,
+    /// From here on `breaks` is without effect.
+    pub is_past_breaking: bool,
     /// The fault `breaks` has happened.
     pub has_broken: bool,
 }
@@ -69,6 +71,9 @@ pub struct Disk {
 impl Disk {
     /// Counts an operation; true if it is the one that breaks.
     pub(crate) fn visit(&mut self, site: Site) -> bool {
+        if self.is_past_breaking {
+            return false;
+        }
         let count = self.sites.entry(site).or_default();
         *count += 1;
         let breaks = self.faults.breaks == Some((site, *count));

@@ -125,6 +125,7 @@ impl Node {
         }
         self.host.disk(|disk| {
             disk.faults.slowness = 1;
+            disk.is_past_breaking = true;
             disk.faults.breaks = None;
         });
         self.clear_faults();
