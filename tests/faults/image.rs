@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use corelog_client::{Error, Isolation, OffsetAt};
+use corelog_client::{Error, Isolation, NewTopic, OffsetAt};
 use serde_json::Value;
 
 use crate::{Bench, Run, STYLES, Setup, pause, remove, value_of};
@@ -87,6 +87,10 @@ impl Image {
         let failed = |e: Error| format!("make an image: {e}");
         let segment = [("segment.bytes", "1048576")];
         bench.create_topic(&segment).await.map_err(failed)?;
+        if records >= RECORDS_MANY {
+            // So much of it leaves the journal for a segment.
+            come_and_go(&bench, 300).await.map_err(failed)?;
+        }
         for style in &STYLES[1..4] {
             let written = bench.write(*style, records / 3, run.random.next_u64());
             written.await.map_err(failed)?;
@@ -288,6 +292,27 @@ fn walk(dir: &Path, found: &mut Vec<(PathBuf, u64)>) -> Result<(), String> {
             let bytes = fs::metadata(&path).map_err(failed)?.len();
             found.push((path, bytes));
         }
+    }
+    Ok(())
+}
+
+/// Makes `count` topics and deletes them again, so that the metadata is more than a few records.
+async fn come_and_go(bench: &Bench, count: usize) -> Result<(), Error> {
+    let client = bench.client(Duration::from_secs(20)).await?;
+    let names: Vec<String> = (0..count).map(|at| format!("{at:0>200}")).collect();
+    let topics = names.iter().map(|name| NewTopic {
+        name: name.clone(),
+        partitions: Some(1),
+        replicas: Some(1),
+        configs: vec![("retention.ms".to_owned(), "60000".to_owned())],
+    });
+    let topics: Vec<NewTopic> = topics.collect();
+    for (_, created) in client.create_topics(&topics, false).await? {
+        created?;
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (_, deleted) in client.delete_topics(&names).await? {
+        deleted?;
     }
     Ok(())
 }
