@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use corelog_base::{Monotonic, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 
-use crate::{Result, Settings, groups, shares};
+use crate::{Result, Settings, groups, shares, transactions};
 
 /// State of one partition of an internal topic.
 ///
@@ -68,6 +68,8 @@ pub enum Event {
     TopicsDeleted(Vec<TopicId>),
     /// A transaction that wrote to this partition has ended, and its marker has committed.
     Marker(Marker),
+    /// An `Effect::Mark` is done.
+    Marked(transactions::Marked),
 }
 
 /// What the host must do, in this order.
@@ -81,6 +83,8 @@ pub enum Effect {
     },
     /// Answers, once all that was appended before has committed.
     Reply { token: Token, reply: Result<Reply> },
+    /// Writes markers, once all that was appended before has committed; then says `Marked`.
+    Mark(transactions::Mark),
 }
 
 /// A record for the internal topic.
@@ -120,6 +124,7 @@ pub struct Marker {
 pub enum Request {
     Group(groups::Request),
     Share(shares::Request),
+    Transaction(transactions::Request),
 }
 
 /// What it answers.
@@ -127,6 +132,7 @@ pub enum Request {
 pub enum Reply {
     Group(groups::Reply),
     Share(shares::Reply),
+    Transaction(transactions::Reply),
 }
 
 impl Request {
@@ -135,6 +141,7 @@ impl Request {
         match self {
             Request::Group(request) => request.only_reads(),
             Request::Share(request) => request.only_reads(),
+            Request::Transaction(request) => request.only_reads(),
         }
     }
 }

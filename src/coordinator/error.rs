@@ -58,6 +58,14 @@ errors! {
     InvalidRegularExpression = "the regular expression is not valid";
     /// The member does not hold the records.
     InvalidRecordState = "the member does not hold these records";
+    /// The transactional id does not belong to this producer id.
+    UnknownProducer = "the transactional id has another producer, or none";
+    TransactionalIdNotFound = "there is no such transactional id";
+    InvalidTransactionTimeout = "the transaction's timeout is out of bounds";
+    InvalidTransactionState = "the transaction's state does not allow it";
+    /// The end of the last transaction is still on its way. Retriable.
+    ConcurrentTransactions = "the producer's last transaction has yet to complete";
+    NotInTransaction = "the partition is not in the transaction: abort it";
     /// A producer of a transaction with an older epoch.
     ProducerFenced = "a newer incarnation of the producer has written";
 }

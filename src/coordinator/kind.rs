@@ -3,6 +3,7 @@
 use crate::Coordinator;
 use crate::groups::Groups;
 use crate::shares::Shares;
+use crate::transactions::Transactions;
 
 /// What a coordinator coordinates.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -39,13 +40,12 @@ impl Kind {
         hash.unsigned_abs().checked_rem(partitions)
     }
 
-    /// A coordinator without any state, if there is one of this kind. `seed` is of the ids that it
-    /// gives out.
-    pub fn coordinator(self, seed: u64) -> Option<Box<dyn Coordinator>> {
+    /// A coordinator without any state. `seed` is of the ids that it gives out.
+    pub fn coordinator(self, seed: u64) -> Box<dyn Coordinator> {
         match self {
-            Kind::Groups => Some(Box::new(Groups::new(seed))),
-            Kind::ShareState => Some(Box::new(Shares::default())),
-            Kind::Transactions => None,
+            Kind::Groups => Box::new(Groups::new(seed)),
+            Kind::ShareState => Box::new(Shares::default()),
+            Kind::Transactions => Box::new(Transactions::default()),
         }
     }
 }

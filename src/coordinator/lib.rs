@@ -1,4 +1,4 @@
-//! Coordinators: what decides about groups, and keeps their offsets.
+//! Coordinators: what decides about groups, keeps their offsets, and ends transactions.
 //!
 //! A coordinator belongs to one partition of an internal topic ([`Kind`]) and lives on the core
 //! that leads it. It is pure: [`Coordinator::step`] takes an [`Event`], changes the state at once,
@@ -14,8 +14,10 @@ mod coordinator;
 mod error;
 pub mod groups;
 mod kind;
+mod pattern;
 mod settings;
 pub mod shares;
+pub mod transactions;
 
 pub use coordinator::{
     At, Coordinator, Effect, Event, Marker, Producer, Replayed, Reply, Request, Stored, Token,
@@ -23,4 +25,4 @@ pub use coordinator::{
 };
 pub use error::{Error, Result};
 pub use kind::{Kind, java_hash};
-pub use settings::{GroupSettings, Settings, ShareSettings};
+pub use settings::{GroupSettings, Settings, ShareSettings, TransactionSettings};

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub struct Settings {
     pub groups: GroupSettings,
     pub shares: ShareSettings,
+    pub transactions: TransactionSettings,
 }
 
 /// The defaults are Kafka's.
@@ -64,6 +65,24 @@ impl Default for ShareSettings {
             deliveries_max: 5,
             records_max: 2_000,
             session: Duration::from_secs(45),
+        }
+    }
+}
+
+/// Of transactions. The defaults are Kafka's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransactionSettings {
+    /// `transaction.max.timeout.ms`: the longest that a producer may ask for.
+    pub timeout_max: Duration,
+    /// `transactional.id.expiration.ms`: how long an unused transactional id is kept.
+    pub id_expiration: Duration,
+}
+
+impl Default for TransactionSettings {
+    fn default() -> Self {
+        Self {
+            timeout_max: Duration::from_secs(15 * 60),
+            id_expiration: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }

@@ -466,7 +466,7 @@ impl Coordinator for Groups {
         match event {
             Event::Request { token, request } => match request {
                 AnyRequest::Group(request) => self.request(at, token, request, out),
-                AnyRequest::Share(_) => {
+                AnyRequest::Share(_) | AnyRequest::Transaction(_) => {
                     let reply = Err(Error::InvalidRequest);
                     out.push(Effect::Reply { token, reply });
                 }
@@ -475,6 +475,7 @@ impl Coordinator for Groups {
             Event::TopicsChanged => self.groups.values_mut().for_each(Group::note_topics),
             Event::TopicsDeleted(topics) => self.delete_topics(at, &topics, out),
             Event::Marker(marker) => self.decide(&marker),
+            Event::Marked(_) => {}
         }
     }
 

@@ -94,11 +94,14 @@ impl Bench {
                 Effect::Reply { token, reply } => {
                     let reply = reply.map(|reply| match reply {
                         AnyReply::Group(reply) => reply,
-                        AnyReply::Share(_) => panic!("an answer of another coordinator"),
+                        AnyReply::Share(_) | AnyReply::Transaction(_) => {
+                            panic!("an answer of another coordinator")
+                        }
                     });
                     let before = self.answers.insert(token, (self.log.len(), reply));
                     assert!(before.is_none(), "a request is answered once");
                 }
+                Effect::Mark(_) => panic!("groups write no markers"),
             }
         }
     }

@@ -66,6 +66,7 @@ impl Bench {
         let mut answer = None;
         for effect in out {
             match effect {
+                Effect::Mark(_) => panic!("share groups write no markers"),
                 Effect::Append { records, .. } => self.log.extend(records),
                 Effect::Reply { reply, .. } => {
                     answer = Some(reply.map(|reply| match reply {
