@@ -39,4 +39,6 @@ pub use plan::{
     repeated,
 };
 pub use record::{ConfigScope, ConfigsChanged, Node, Partition, Record, Snapshot, TopicCreated};
-pub use settings::{BrokerSettings, Cleanup, Compression, Durability, GroupLimits, TopicSettings};
+pub use settings::{
+    BrokerSettings, Cleanup, Compression, Durability, GroupLimits, TopicSettings, TransactionLimits,
+};

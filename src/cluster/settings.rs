@@ -91,6 +91,18 @@ pub struct BrokerSettings {
     /// An idempotent producer that writes nothing for this long is forgotten.
     pub producer_id_expiration: Duration,
     pub groups: GroupLimits,
+    pub transactions: TransactionLimits,
+}
+
+/// What coordinators of transactions obey.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransactionLimits {
+    /// The longest that a producer may ask for.
+    pub timeout_max: Duration,
+    /// How long an unused transactional id is kept.
+    pub id_expiration: Duration,
+    /// Partitions of the internal topic, when it is made.
+    pub state_partitions: u32,
 }
 
 /// What coordinators of groups obey.
@@ -174,6 +186,12 @@ impl BrokerSettings {
             request_bytes_max: u32::try_from(long("socket.request.max.bytes")).unwrap_or(0),
             connection_idle_max: bounded(long("connections.max.idle.ms")),
             producer_id_expiration: millis(long("producer.id.expiration.ms")),
+            transactions: TransactionLimits {
+                timeout_max: millis(long("transaction.max.timeout.ms")),
+                id_expiration: millis(long("transactional.id.expiration.ms")),
+                state_partitions: u32::try_from(long("transaction.state.log.num.partitions"))
+                    .unwrap_or(1),
+            },
             groups: GroupLimits {
                 session_min: millis(long("group.min.session.timeout.ms")),
                 session_max: millis(long("group.max.session.timeout.ms")),

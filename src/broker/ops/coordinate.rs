@@ -96,7 +96,12 @@ impl<R: Runtime> Broker<R> {
         Ok(self.leadership(partition))
     }
 
-    async fn coordinator_partition(&self, kind: Kind, key: &str) -> Result<PartitionKey> {
+    /// The partition of the internal topic that coordinates `key`. Makes the topic if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be made.
+    pub async fn coordinator_partition(&self, kind: Kind, key: &str) -> Result<PartitionKey> {
         if let Some(found) = self.find_coordinator_partition(kind, key) {
             return Ok(found);
         }
@@ -120,7 +125,10 @@ impl<R: Runtime> Broker<R> {
     /// Another connection may be quicker: then the topic is there, or about to be.
     async fn make_internal_topic(&self, kind: Kind) -> Result<()> {
         let nodes = self.image(|image| image.nodes().count());
-        let partitions = self.image(|image| image.broker_settings().groups.offsets_partitions);
+        let partitions = self.image(|image| match kind {
+            Kind::Transactions => image.broker_settings().transactions.state_partitions,
+            Kind::Groups | Kind::ShareState => image.broker_settings().groups.offsets_partitions,
+        });
         let configs = [
             ("cleanup.policy", "compact"),
             ("compression.type", "producer"),

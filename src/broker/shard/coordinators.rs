@@ -12,7 +12,8 @@ use corelog_base::{GroupId, Offset, TimestampMs, TopicId};
 use corelog_cluster::{Change, Image};
 use corelog_coordinator::{
     At, Coordinator, Effect, Error as Refusal, Event, GroupSettings, Kind, Marker, Producer,
-    Reply as Answer, Result as Answered, Settings, Stored, Token, Topics,
+    Reply as Answer, Result as Answered, Settings, Stored, Token, Topics, TransactionSettings,
+    transactions::Mark,
 };
 use corelog_partition::Origin;
 use corelog_record::{BatchBuilder, BatchHeader, Codec, ProducerState, records};
@@ -22,6 +23,7 @@ use super::Shard;
 use super::group::{Appender, Held};
 use super::job::Job;
 use super::load::LoadJob;
+use super::mark::MarkJob;
 use crate::Result;
 use crate::api::Produced;
 use crate::effects::Effects;
@@ -52,13 +54,25 @@ struct Hosted {
     /// Batches that it has left, and how many of them are committed.
     appended: u64,
     committed: u64,
-    /// Answers that wait for that many commits, ascending.
-    waiting: VecDeque<(u64, Token, Answered<Answer>)>,
+    /// What waits for that many commits, ascending.
+    waiting: VecDeque<(u64, Waiting)>,
     /// Where the answers go.
     asked: BTreeMap<Token, ReplyTo>,
 }
 
+/// What a coordinator wants done once all that it had left before is committed.
+enum Waiting {
+    Answer(Token, Answered<Answer>),
+    Mark(Mark),
+}
+
 impl Coordinators {
+    /// Whether it is still the one that asked.
+    pub(super) fn is_current(&self, id: GroupId, instance: u64) -> bool {
+        let hosted = self.hosted.get(&id);
+        hosted.is_some_and(|hosted| hosted.instance == instance)
+    }
+
     pub(super) fn note(&mut self, change: &Change) {
         self.topics_changed |= !matches!(change, Change::Nothing | Change::BrokersConfigured);
         if let Change::TopicDeleted { topic, .. } = change {
@@ -104,9 +118,7 @@ impl<R: Runtime> Shard<R> {
             return;
         }
         let (from, until) = (group.partition.log_start(), group.partition.next_offset());
-        let Some(machine) = kind.coordinator(self.rt.random()) else {
-            return;
-        };
+        let machine = kind.coordinator(self.rt.random());
         self.unhost(id, fx);
         self.coordinators.instances += 1;
         let instance = self.coordinators.instances;
@@ -165,7 +177,7 @@ impl<R: Runtime> Shard<R> {
         fx.reply(answer, Reply::Coordinated(Err(refusal)));
     }
 
-    fn step_coordinator(&mut self, id: GroupId, event: Event, fx: &mut Effects) {
+    pub(super) fn step_coordinator(&mut self, id: GroupId, event: Event, fx: &mut Effects) {
         let effects = self.with_coordinator(id, |hosted, at| {
             let mut effects = Vec::new();
             hosted.machine.step(at, event, &mut effects);
@@ -202,24 +214,43 @@ impl<R: Runtime> Shard<R> {
                     let Some(hosted) = self.coordinators.hosted.get_mut(&id) else {
                         return;
                     };
-                    hosted.waiting.push_back((hosted.appended, token, reply));
+                    let answer = Waiting::Answer(token, reply);
+                    hosted.waiting.push_back((hosted.appended, answer));
+                }
+                Effect::Mark(mark) => {
+                    let Some(hosted) = self.coordinators.hosted.get_mut(&id) else {
+                        return;
+                    };
+                    let mark = Waiting::Mark(mark);
+                    hosted.waiting.push_back((hosted.appended, mark));
                 }
             }
         }
         self.answer_coordinated(id, fx);
     }
 
-    /// Sends the answers that wait for nothing any more.
+    /// Sends the answers, and begins with the markers, that wait for nothing any more.
     fn answer_coordinated(&mut self, id: GroupId, fx: &mut Effects) {
+        let epoch = self.leadership(id).epoch;
         let Some(hosted) = self.coordinators.hosted.get_mut(&id) else {
             return;
         };
-        while let Some((after, ..)) = hosted.waiting.front()
+        while let Some((after, _)) = hosted.waiting.front()
             && *after <= hosted.committed
-            && let Some((_, token, reply)) = hosted.waiting.pop_front()
+            && let Some((_, waiting)) = hosted.waiting.pop_front()
         {
-            if let Some(to) = hosted.asked.remove(&token) {
-                fx.reply(to, Reply::Coordinated(reply));
+            match waiting {
+                Waiting::Answer(token, reply) => {
+                    if let Some(to) = hosted.asked.remove(&token) {
+                        fx.reply(to, Reply::Coordinated(reply));
+                    }
+                }
+                Waiting::Mark(mark) => fx.jobs.push(Job::Mark(MarkJob {
+                    group: id,
+                    instance: hosted.instance,
+                    epoch: epoch.0,
+                    mark,
+                })),
             }
         }
     }
@@ -359,7 +390,12 @@ impl<R: Runtime> Shard<R> {
 
 fn settings(image: &Image) -> Settings {
     let limits = image.broker_settings().groups;
+    let transactions = image.broker_settings().transactions;
     Settings {
+        transactions: TransactionSettings {
+            timeout_max: transactions.timeout_max,
+            id_expiration: transactions.id_expiration,
+        },
         groups: GroupSettings {
             session_min: limits.session_min,
             session_max: limits.session_max,

@@ -9,6 +9,7 @@ use corelog_rt::Runtime;
 
 use super::Shard;
 use super::load::{self, LoadJob};
+use super::mark::{self, MarkJob};
 use super::raise::RemoveJob;
 use crate::api::{Fetched, Isolation, OffsetFound};
 use crate::handle::Inner;
@@ -21,6 +22,7 @@ pub(crate) enum Job {
     Remove(RemoveJob),
     Catchup(CatchupJob),
     Load(LoadJob),
+    Mark(MarkJob),
 }
 
 /// A fetch of which some parts are on disk.
@@ -112,6 +114,7 @@ pub(crate) fn spawn<R: Runtime>(inner: &Rc<Inner<R>>, job: Job) {
             Job::Remove(job) => remove(&task, job).await,
             Job::Catchup(job) => catch_up(&task, job).await,
             Job::Load(job) => load::run(&task, job).await,
+            Job::Mark(job) => mark::run(&task, job).await,
         }
         drop(pass);
     });

@@ -10,6 +10,7 @@ mod fetch;
 mod group;
 pub(crate) mod job;
 pub(crate) mod load;
+mod mark;
 mod metadata;
 mod offsets;
 mod produce;

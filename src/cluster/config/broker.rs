@@ -630,10 +630,12 @@ static DEFINITIONS: &[Definition] = &[
         Some("-1"),
         "The kernel decides.",
     ),
-    told(
+    row(
         "transaction.max.timeout.ms",
         Int,
         Some("900000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "The longest transaction that a producer may ask for.",
     ),
     told(
@@ -642,10 +644,12 @@ static DEFINITIONS: &[Definition] = &[
         Some("1"),
         "Of __transaction_state.",
     ),
-    told(
+    row(
         "transaction.state.log.num.partitions",
         Int,
         Some("50"),
+        Check::Range(1, 10_000),
+        Dynamic,
         "Partitions of __transaction_state.",
     ),
     told(
@@ -654,10 +658,12 @@ static DEFINITIONS: &[Definition] = &[
         Some("1"),
         "Replicas of __transaction_state.",
     ),
-    told(
+    row(
         "transactional.id.expiration.ms",
         Int,
         Some("604800000"),
+        Check::Range(1, INT_MAX),
+        Dynamic,
         "How long an unused transactional id is kept.",
     ),
     row(
