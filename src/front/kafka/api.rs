@@ -85,7 +85,12 @@ impl<R: Runtime> Api<R> {
         InitProducerId 0..=5, Estimate::Frames(1), whole!(handlers::init_producer_id::handle);
         OffsetForLeaderEpoch 2..=4, Estimate::Frames(4),
             whole!(handlers::offset_for_leader_epoch::handle);
+        AddPartitionsToTxn 0..=5, Estimate::Frames(4),
+            whole!(handlers::add_partitions_to_txn::handle);
+        AddOffsetsToTxn 0..=4, Estimate::Frames(2), whole!(handlers::transactions::add_offsets);
+        EndTxn 0..=5, Estimate::Frames(2), whole!(handlers::transactions::end);
         WriteTxnMarkers 1..=2, Estimate::Frames(8), whole!(handlers::write_txn_markers::handle);
+        TxnOffsetCommit 0..=5, Estimate::Frames(6), whole!(handlers::txn_offset_commit::handle);
         DescribeConfigs 1..=4, Estimate::Handler, whole!(handlers::describe_configs::handle);
         AlterConfigs 0..=2, Estimate::Frames(4), whole!(handlers::alter_configs::handle);
         DescribeLogDirs 1..=4, Estimate::Image, whole!(handlers::describe_log_dirs::handle);
@@ -96,6 +101,9 @@ impl<R: Runtime> Api<R> {
         OffsetDelete 0..=0, Estimate::Frames(8), whole!(handlers::offset_delete::handle);
         DescribeCluster 0..=2, Estimate::Image, whole!(handlers::describe_cluster::handle);
         DescribeProducers 0..=0, Estimate::Frames(16), whole!(handlers::describe_producers::handle);
+        DescribeTransactions 0..=0, Estimate::Frames(8),
+            whole!(handlers::list_transactions::describe);
+        ListTransactions 0..=2, Estimate::Image, whole!(handlers::list_transactions::list);
         ConsumerGroupHeartbeat 0..=1, Estimate::Frames(4),
             whole!(handlers::consumer_group_heartbeat::handle);
         ConsumerGroupDescribe 0..=1, Estimate::Frames(8),

@@ -82,6 +82,12 @@ pub(super) fn coordinator_code(error: corelog_coordinator::Error) -> ErrorCode {
         Error::InvalidRegularExpression => ErrorCode::INVALID_REGULAR_EXPRESSION,
         Error::InvalidRecordState => ErrorCode::INVALID_RECORD_STATE,
         Error::ProducerFenced => ErrorCode::PRODUCER_FENCED,
+        Error::UnknownProducer => ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+        Error::TransactionalIdNotFound => ErrorCode::TRANSACTIONAL_ID_NOT_FOUND,
+        Error::InvalidTransactionTimeout => ErrorCode::INVALID_TRANSACTION_TIMEOUT,
+        Error::InvalidTransactionState => ErrorCode::INVALID_TXN_STATE,
+        Error::ConcurrentTransactions => ErrorCode::CONCURRENT_TRANSACTIONS,
+        Error::NotInTransaction => ErrorCode::TRANSACTION_ABORTABLE,
     }
 }
 

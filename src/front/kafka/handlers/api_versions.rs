@@ -1,11 +1,17 @@
 //! ApiVersions: what this broker serves.
 
 use corelog_rt::Runtime;
-use corelog_wire::kafka::{ApiVersionsRequest, ApiVersionsResponse, ErrorCode};
+use corelog_wire::kafka::{
+    ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FinalizedFeatureKey, SupportedFeatureKey,
+};
 
 use super::super::api::advertised;
 use super::super::call::{Call, Malformed};
 use super::super::service::Reply;
+
+/// At 2 clients give each transaction an epoch of its own, and leave it to Produce to add partitions
+/// (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ApiVersionsRequest::decode(call.version, call.body())?;
@@ -22,6 +28,19 @@ pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply
     tracing::debug!(peer = %call.peer, name, version, "a client said what it is");
     Ok(call.reply(&ApiVersionsResponse {
         api_keys: advertised::<R>().into(),
+        supported_features: vec![SupportedFeatureKey {
+            name: TRANSACTION_VERSION,
+            min_version: 0,
+            max_version: 2,
+        }]
+        .into(),
+        finalized_features_epoch: 0,
+        finalized_features: vec![FinalizedFeatureKey {
+            name: TRANSACTION_VERSION,
+            max_version_level: 2,
+            min_version_level: 2,
+        }]
+        .into(),
         ..Default::default()
     }))
 }

@@ -153,10 +153,6 @@ impl Rules {
             let why = "zstd needs Produce version 7 or later";
             return Err(Fault::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why).into());
         }
-        if header.attributes.is_transactional() {
-            let why = "this broker has no transactions";
-            return Err(Fault::new(ErrorCode::INVALID_TXN_STATE, why).into());
-        }
         let mut checked = Checked {
             key: PartitionKey {
                 topic: self.topic,

@@ -1,8 +1,7 @@
 use super::*;
 
-use corelog_base::{ProducerEpoch, ProducerId};
 use corelog_cluster::{Cleanup, Image};
-use corelog_record::{BatchBuilder, ProducerState};
+use corelog_record::BatchBuilder;
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 const TOPIC: TopicId = TopicId([7; 16]);
@@ -156,24 +155,6 @@ fn a_timestamp_too_far_ahead_is_invalid_unless_the_broker_stamps() {
     check(&settings, 9, &far, ErrorCode::INVALID_TIMESTAMP);
     settings.append_time = true;
     assert!(rules(&settings, 9).check(0, &far).is_ok());
-}
-
-#[test]
-fn transactions_are_refused() {
-    let mut builder = BatchBuilder::new(Codec::None);
-    builder.push(NOW, None, Some(b"v"), &[]).unwrap();
-    builder.producer(ProducerState {
-        id: ProducerId(4),
-        epoch: ProducerEpoch(0),
-        base_sequence: 0,
-    });
-    builder.transactional();
-    check(
-        &settings(),
-        9,
-        &builder.finish(),
-        ErrorCode::INVALID_TXN_STATE,
-    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One file an API: decode, ask the broker, encode.
 
+pub(super) mod add_partitions_to_txn;
 mod admin;
 pub(super) mod alter_configs;
 pub(super) mod api_versions;
@@ -26,6 +27,7 @@ pub(super) mod join_group;
 pub(super) mod leave_group;
 pub(super) mod list_groups;
 pub(super) mod list_offsets;
+pub(super) mod list_transactions;
 pub(super) mod metadata;
 pub(super) mod offset_commit;
 pub(super) mod offset_delete;
@@ -34,12 +36,15 @@ pub(super) mod offset_for_leader_epoch;
 mod operations;
 mod parts;
 pub(super) mod produce;
+pub(super) mod produce_transaction;
 pub(super) mod share_acknowledge;
 pub(super) mod share_fetch;
 pub(super) mod share_group;
 pub(super) mod share_offsets;
 mod shares;
 pub(super) mod sync_group;
+pub(super) mod transactions;
+pub(super) mod txn_offset_commit;
 pub(super) mod write_txn_markers;
 
 #[cfg(test)]
@@ -62,5 +67,7 @@ mod produce_test;
 mod producer_test;
 #[cfg(test)]
 mod shares_test;
+#[cfg(test)]
+mod transaction_coordinator_test;
 #[cfg(test)]
 mod transactions_test;

@@ -1,6 +1,7 @@
 //! Produce: each batch is checked, split out of the frame without a copy, and submitted; the
 //! answer follows once all are committed or refused.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,6 +19,7 @@ use super::super::call::{Call, Caller, Fault, Malformed};
 use super::super::context::Endpoint;
 use super::super::service::{Reply, Started, Task};
 use super::batch::{Refusal, Rules};
+use super::produce_transaction::{Batch, verify};
 
 /// With acks 0 and 1, which Kafka answers at the append, clients may send any timeout.
 const COMMIT_WAIT_MIN: Duration = Duration::from_secs(30);
@@ -64,10 +66,11 @@ pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
 async fn submit<R: Runtime>(
     call: Call<R>,
 ) -> Result<(Pending<R>, SubmittedProduce<R>, Credit), Reply> {
-    let plan = match Plan::of(&call).await {
+    let mut plan = match Plan::of(&call).await {
         Ok(plan) => plan,
         Err(malformed) => return Err(call.refuse(&malformed)),
     };
+    plan.verify(&call).await;
     let (caller, body, credit) = call.take_body();
     let request = ProduceRequest {
         acks: match plan.acks {
@@ -97,9 +100,11 @@ struct Accepted {
     range: std::ops::Range<usize>,
     /// In place of the body's bytes, where the topic has a codec of its own.
     recompressed: Option<BytesMut>,
+    verified: Verified,
 }
 
 struct Plan {
+    transactional_id: Option<String>,
     acks: i16,
     timeout: Duration,
     topics: Vec<TopicAnswer>,
@@ -115,6 +120,7 @@ impl Plan {
     async fn of<R: Runtime>(call: &Call<R>) -> Result<Plan, Malformed> {
         let request = kafka::ProduceRequest::decode(call.version, call.body())?;
         let mut plan = Plan {
+            transactional_id: request.transactional_id.map(str::to_owned),
             acks: request.acks,
             timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
             topics: Vec::new(),
@@ -122,11 +128,7 @@ impl Plan {
             recompressed: Vec::new(),
         };
         let refusal = match request.acks {
-            -1..=1 if request.transactional_id.is_none() => None,
-            -1..=1 => Some(Refusal::from(Fault::new(
-                ErrorCode::INVALID_TXN_STATE,
-                "this broker has no transactions",
-            ))),
+            -1..=1 => None,
             _ => Some(Refusal::from(ErrorCode::INVALID_REQUIRED_ACKS)),
         };
         for topic in request.topic_data.iter() {
@@ -151,6 +153,62 @@ impl Plan {
                 .push((topic.name.to_owned(), topic.topic_id, answers));
         }
         Ok(plan)
+    }
+
+    /// Batches in a transaction that is not known to be open where they go: their coordinator is
+    /// asked, and those that it does not know of are refused.
+    async fn verify<R: Runtime>(&mut self, call: &Call<R>) {
+        // Without an id nobody can be asked: the partition refuses them.
+        let Some(id) = self.transactional_id.as_deref() else {
+            return;
+        };
+        let mut batches = Vec::new();
+        let mut places = Vec::new();
+        let answers = self.topics.iter().flat_map(|(_, _, answers)| answers);
+        for answer in answers {
+            if let Outcome::Submitted(place) = answer.outcome
+                && let Some(accepted) = self.accepted.get(place)
+                && let Some(batch) = named(call, accepted)
+            {
+                batches.push(batch);
+                places.push(place);
+            }
+        }
+        if batches.is_empty() {
+            return;
+        }
+        let mut refused: BTreeMap<usize, Refusal> = BTreeMap::new();
+        let verified = verify(call, id, &batches).await;
+        for (place, verified) in places.into_iter().zip(verified) {
+            match verified {
+                Ok(verified) => self.accepted[place].verified = verified,
+                Err(fault) => drop(refused.insert(place, fault.into())),
+            }
+        }
+        if !refused.is_empty() {
+            self.refuse(refused);
+        }
+    }
+
+    /// Takes batches out again.
+    fn refuse(&mut self, mut refused: BTreeMap<usize, Refusal>) {
+        let count = self.accepted.len();
+        let mut left = 0..;
+        let places: Vec<Option<usize>> = (0..count)
+            .map(|place| (!refused.contains_key(&place)).then(|| left.next())?)
+            .collect();
+        let mut place = 0..;
+        self.accepted
+            .retain(|_| place.next().is_some_and(|at| places[at].is_some()));
+        let answers = self.topics.iter_mut().flat_map(|(_, _, answers)| answers);
+        for answer in answers {
+            if let Outcome::Submitted(place) = answer.outcome {
+                answer.outcome = match refused.remove(&place) {
+                    Some(refusal) => Outcome::Refused(refusal),
+                    None => Outcome::Submitted(places[place].unwrap_or(place)),
+                };
+            }
+        }
     }
 
     /// The place of a good batch among those to submit.
@@ -178,9 +236,18 @@ impl Plan {
             header: checked.header,
             range,
             recompressed: checked.recompressed,
+            verified: Verified::No,
         });
         Ok(self.accepted.len() - 1)
     }
+}
+
+/// A batch that is in a transaction.
+fn named<R: Runtime>(call: &Call<R>, accepted: &Accepted) -> Option<Batch> {
+    call.context.broker.image(|image| {
+        let topic = image.topic(accepted.key.topic)?;
+        Batch::of(accepted.key, &accepted.header, &topic.name)
+    })
 }
 
 /// Takes the batches out of the body, from the last to the first, without a copy.
@@ -193,7 +260,7 @@ fn split(mut body: BytesMut, accepted: Vec<Accepted>) -> Vec<ProducePart> {
             let own = body.split_off(accepted.range.start);
             ProducePart {
                 key: accepted.key,
-                verified: Verified::No,
+                verified: accepted.verified,
                 header: accepted.header,
                 batch: accepted.recompressed.unwrap_or(own),
             }

@@ -125,22 +125,3 @@ fn a_duplicate_is_answered_once_the_original_has_committed() {
         assert_eq!(reader.fetch_all("t", 0).await.len(), 2);
     });
 }
-
-#[test]
-fn transactions_are_refused_clearly() {
-    check(|node| async move {
-        let mut client = node.client(0).await;
-        for (id, expected) in [
-            ("tx", ErrorCode::UNSUPPORTED_VERSION),
-            ("", ErrorCode::INVALID_REQUEST),
-        ] {
-            let request = InitProducerIdRequest {
-                transactional_id: Some(id),
-                ..Default::default()
-            };
-            let body = client.ask(5, &request).await;
-            let response = InitProducerIdResponse::decode(5, &body).unwrap();
-            assert_eq!((response.error_code, response.producer_id), (expected, -1));
-        }
-    });
-}
