@@ -25,8 +25,10 @@ func main() {
 		err = consume(a[1], a[2], a[3], a[4], a[5])
 	case "member":
 		err = member(a[1], a[2], a[3], a[4])
+	case "copy":
+		err = transactionalCopy(a[1], a[2], a[3], a[4], a[5])
 	default:
-		err = fmt.Errorf("produce, consume or member, not %s", a[0])
+		err = fmt.Errorf("produce, consume, member or copy, not %s", a[0])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -8,6 +8,7 @@ import re
 import time
 
 import groups
+import transactions
 from clients import java, run
 from kills import kills_lose_nothing
 
@@ -264,4 +265,5 @@ ALL = [
     big_topics_cross,
     kills_lose_nothing,
     *groups.ALL,
+    *transactions.ALL,
 ]
