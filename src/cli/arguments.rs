@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{bench, cluster, completions, consume, group, log, produce, serve, topic};
+use super::{bench, cluster, completions, consume, group, log, produce, serve, topic, txn};
 
 /// An event broker that flushes to disk before it acknowledges, and speaks Kafka's protocol.
 #[derive(Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Produce(produce::Produce),
     Consume(consume::Consume),
     Group(group::Group),
+    Txn(txn::Txn),
     Cluster(cluster::Cluster),
     Log(log::Log),
     Bench(bench::Bench),
@@ -42,6 +43,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
         Command::Group(group) => group.run(),
+        Command::Txn(txn) => txn.run(),
         Command::Cluster(cluster) => cluster.run(),
         Command::Log(log) => log.run(),
         Command::Bench(bench) => bench.run(),

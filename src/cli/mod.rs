@@ -16,5 +16,6 @@ mod serve;
 mod start;
 mod template;
 mod topic;
+mod txn;
 
 pub(crate) use arguments::run;

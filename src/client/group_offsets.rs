@@ -52,7 +52,7 @@ impl Client {
         let mut backoff = Backoff::new(self.options());
         loop {
             let asked = async {
-                let node = self.coordinator_once(group).await?;
+                let node = self.coordinator_once(group, crate::groups::GROUPS).await?;
                 let reply = self
                     .call_node(node, 2..=9, &request, Duration::ZERO)
                     .await?;
@@ -102,7 +102,7 @@ impl Client {
         let mut backoff = Backoff::new(self.options());
         loop {
             let asked = async {
-                let node = self.coordinator_once(group).await?;
+                let node = self.coordinator_once(group, crate::groups::GROUPS).await?;
                 let reply = self
                     .call_node(node, 2..=9, &request, Duration::ZERO)
                     .await?;

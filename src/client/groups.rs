@@ -15,6 +15,9 @@ use crate::backoff::Backoff;
 use crate::error::check;
 use crate::{Client, Error, Kind, Reply, TopicPartition};
 
+/// Of a key that a coordinator is looked for.
+pub(crate) const GROUPS: i8 = 0;
+
 /// A group in a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListedGroup {
@@ -77,7 +80,7 @@ impl Client {
     pub async fn group_coordinator(&self, group: &str) -> Result<NodeId, Error> {
         let mut backoff = Backoff::new(self.options());
         loop {
-            let error = match self.coordinator_once(group).await {
+            let error = match self.coordinator_once(group, GROUPS).await {
                 Ok(node) => return Ok(node),
                 Err(error) => error,
             };
@@ -85,11 +88,12 @@ impl Client {
         }
     }
 
-    pub(crate) async fn coordinator_once(&self, group: &str) -> Result<NodeId, Error> {
+    /// `key_type` says whether the key is a group's or a transactional id.
+    pub(crate) async fn coordinator_once(&self, key: &str, key_type: i8) -> Result<NodeId, Error> {
         let request = FindCoordinatorRequest {
-            key: group,
-            coordinator_keys: vec![group].into(),
-            ..Default::default()
+            key,
+            key_type,
+            coordinator_keys: vec![key].into(),
         };
         let reply = self.call_any(&request).await?;
         let found: FindCoordinatorResponse<'_> = reply.read()?;
@@ -97,9 +101,7 @@ impl Client {
             Some(first) => (first.error_code, first.node_id),
             None => (found.error_code, found.node_id),
         };
-        check(code, None, || {
-            format!("find the coordinator of group '{group}'")
-        })?;
+        check(code, None, || format!("find the coordinator of '{key}'"))?;
         Ok(NodeId(node))
     }
 
@@ -114,7 +116,7 @@ impl Client {
         let mut backoff = Backoff::new(self.options());
         loop {
             let asked = async {
-                let node = self.coordinator_once(group).await?;
+                let node = self.coordinator_once(group, GROUPS).await?;
                 let versions = crate::client::ANY_VERSION;
                 let wait = Duration::ZERO;
                 let reply = self.call_node(node, versions, request, wait).await?;
@@ -302,7 +304,7 @@ impl Client {
             topic_partitions: Some(rows.collect()),
             ..Default::default()
         };
-        let node = self.coordinator_once(group).await?;
+        let node = self.coordinator_once(group, GROUPS).await?;
         let versions = crate::client::ANY_VERSION;
         let reply = self
             .call_node(node, versions, &request, Duration::ZERO)

@@ -34,6 +34,7 @@ mod producer;
 mod reply;
 mod routed;
 mod topics;
+mod transactions;
 mod versions;
 
 pub use assignment::{Assignment, ConsumerOptions, OutOfRange, Start};
@@ -55,4 +56,5 @@ pub use producer::{Acks, Delivered, Delivery, NewRecord, Producer, ProducerOptio
 pub use reply::Reply;
 pub use routed::TopicPartition;
 pub use topics::{CreatedTopic, NewTopic};
+pub use transactions::{DescribedTransaction, ListedTransaction, PartitionProducer};
 pub use versions::Versions;

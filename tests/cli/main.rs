@@ -279,6 +279,14 @@ fn errors_have_a_code_and_a_next_step() {
     );
     check(&["consume", "nowhere", "-e"], "", 1, "corelog topic create");
     check(
+        &["txn", "describe", "none"],
+        "",
+        1,
+        "TRANSACTIONAL_ID_NOT_FOUND",
+    );
+    check(&["txn", "list", "--states", "Odd"], "", 2, "Odd");
+    check(&["txn", "abort"], "", 2, "--hanging");
+    check(
         &["consume", "nowhere", "-o", "soon"],
         "",
         2,

@@ -96,4 +96,58 @@ def transactions_are_listed(context):
     assert "listed-id" in said, said
 
 
-ALL = [transactional_copy, transactions_are_listed]
+def corelog(context, *arguments):
+    said = run([context.options.binary, "txn", *arguments, "-b", context.bootstrap])
+    return said.decode()
+
+
+def transactions_are_ended_from_outside(context):
+    """An open transaction is aborted by its id; one that no coordinator knows, in its partition."""
+    if context.options.binary is None:
+        return
+    topic = context.topic(partitions=1)
+    code = (
+        "import sys; from confluent_kafka import Producer;"
+        "p = Producer({'bootstrap.servers': sys.argv[1], 'transactional.id': sys.argv[3],"
+        " 'transaction.timeout.ms': 600000});"
+        "p.init_transactions(30); p.begin_transaction();"
+        "p.produce(sys.argv[2], 'open', partition=0); p.flush(30); print('open', flush=True);"
+        "sys.stdin.read()"
+    )
+    venv = f"{context.options.build}/venv/bin/python"
+
+    def leave_open(name):
+        writer = Member([venv, "-c", code, context.bootstrap, topic, name])
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not writer.seen:
+            assert time.monotonic() < deadline, "no transaction was opened"
+            time.sleep(0.1)
+        writer.kill()
+
+    def write():
+        kcat = ["kcat", "-P", "-b", context.bootstrap, "-t", topic, "-p", "0", "-X", "acks=all"]
+        run(kcat, input=b"after\n")
+
+    leave_open("left")
+    write()
+    assert committed(context, topic) == [], "what is after an open transaction was read"
+    assert "Ongoing" in corelog(context, "describe", "left")
+    assert "left" not in corelog(context, "list", "--hanging")
+    corelog(context, "abort", "left")
+    assert committed(context, topic) == ["after"]
+    leave_open("lost")
+    # Its coordinator forgets it.
+    trim = [context.options.binary, "topic", "trim", "__transaction_state", "-o", "end"]
+    run([*trim, "-b", context.bootstrap])
+    context.broker.restart()
+    write()
+    assert committed(context, topic) == ["after"], "what is after an open transaction was read"
+    assert "lost" not in corelog(context, "list")
+    said = corelog(context, "list", "--hanging", "-t", topic)
+    assert len(said.splitlines()) == 2 and topic in said, said
+    assert "aborted at offset" in corelog(context, "abort", "--hanging")
+    assert committed(context, topic) == ["after", "after"]
+    assert len(corelog(context, "list", "--hanging").splitlines()) == 1
+
+
+ALL = [transactional_copy, transactions_are_listed, transactions_are_ended_from_outside]
