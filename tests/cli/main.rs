@@ -285,7 +285,7 @@ fn errors_have_a_code_and_a_next_step() {
         "TRANSACTIONAL_ID_NOT_FOUND",
     );
     check(&["txn", "list", "--states", "Odd"], "", 2, "Odd");
-    check(&["txn", "abort"], "", 2, "--hanging");
+    check(&["txn", "abort"], "", 2, "<ID>");
     check(
         &["consume", "nowhere", "-o", "soon"],
         "",
