@@ -1,33 +1,44 @@
 //! The task of a group that goes around the journal: see `bulk.rs`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use corelog_base::{GroupId, Offset, crc32c};
-use corelog_rt::{AlignedBuf, File, OpenMode, Runtime, timeout};
+use corelog_base::{GroupId, Offset};
+use corelog_rt::{AlignedBuf, File, Notify, OpenMode, Runtime, Shared, timeout};
 
 use crate::Log;
 use crate::bulk::{Next, Run, TakeOver};
 use crate::codec::{count, index, round_down};
-use crate::error::is_full;
 use crate::group::{folder, segment_path};
 use crate::reference::Place;
+use crate::unit::batch_sum;
 
 /// How long entries wait for the settling of those before them.
 const TAKE_OVER_MAX: Duration = Duration::from_millis(50);
 /// How long a group that has nothing to write keeps its way: taking over costs a wait.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
+/// Runs that are under way at the same time: one is laid out and summed while the disk has another.
+const FLIGHTS_MAX: usize = 2;
+
+type Written = (io::Result<()>, AlignedBuf);
+
+/// A run on its way to the disk.
+struct Flight {
+    run: Run,
+    places: Vec<Place>,
+    /// What became of it, once the disk has answered.
+    landed: Shared<Option<Written>>,
+}
+
 /// Writes a group's entries around the journal until it goes back.
 pub(crate) async fn go_around<R: Runtime>(log: Log<R>, group: GroupId) {
-    if take_over(&log, group).await {
-        let mut file = None;
-        while let Some(run) = next_run(&log, group).await {
-            if !write_run(&log, group, run, &mut file).await {
-                break;
-            }
-            log.wake.write.notify();
-        }
+    let notify = log.with(|c| c.bulk_notify(group));
+    if let Some(notify) = notify
+        && take_over(&log, group, &notify).await
+    {
+        write_runs(&log, group, &notify).await;
     }
     log.with(|c| c.leave_bulk(group));
     log.wake.write.notify();
@@ -35,10 +46,44 @@ pub(crate) async fn go_around<R: Runtime>(log: Log<R>, group: GroupId) {
     log.wake.events.notify();
 }
 
-async fn take_over<R: Runtime>(log: &Log<R>, group: GroupId) -> bool {
-    let Some(notify) = log.with(|c| c.bulk_notify(group)) else {
-        return false;
-    };
+/// Until the group goes back. Runs count in their order, whichever the disk has done first: nothing
+/// refers to one behind a run that failed. When this returns nothing is under way, so that whoever
+/// writes to the segment next is alone.
+async fn write_runs<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) {
+    let mut file = None;
+    let mut flights: VecDeque<Flight> = VecDeque::new();
+    let mut goes_on = true;
+    loop {
+        while let Some(written) = flights.front().and_then(|f| f.landed.with(Option::take)) {
+            if let Some(flight) = flights.pop_front() {
+                goes_on &= land(log, group, flight, written, goes_on);
+            }
+        }
+        if goes_on && flights.len() < FLIGHTS_MAX {
+            let now = log.rt.wall();
+            match log.with(|c| c.next_run(group, now)) {
+                Next::Run(run) => {
+                    let started = take_off(log, group, run, &mut file, notify).await;
+                    goes_on = started.is_some();
+                    flights.extend(started);
+                    continue;
+                }
+                Next::End => goes_on = false,
+                Next::Idle => {}
+            }
+        }
+        match (flights.is_empty(), goes_on) {
+            (true, false) => return,
+            (true, true) => {
+                let more = timeout(&log.rt, IDLE_MAX, notify.notified()).await;
+                goes_on = more.is_ok();
+            }
+            (false, _) => notify.notified().await,
+        }
+    }
+}
+
+async fn take_over<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) -> bool {
     let due = log.rt.now() + TAKE_OVER_MAX;
     loop {
         let now = log.rt.wall();
@@ -54,54 +99,72 @@ async fn take_over<R: Runtime>(log: &Log<R>, group: GroupId) -> bool {
     }
 }
 
-async fn next_run<R: Runtime>(log: &Log<R>, group: GroupId) -> Option<Run> {
-    loop {
-        let now = log.rt.wall();
-        let notify = match log.with(|c| c.next_run(group, now)) {
-            Next::Run(run) => return Some(run),
-            Next::End => return None,
-            Next::Idle(notify) => notify,
-        };
-        if timeout(&log.rt, IDLE_MAX, notify.notified()).await.is_err() {
-            return None;
-        }
-    }
-}
-
-/// False if the group must go back.
-async fn write_run<R: Runtime>(
+/// Starts to write a run. None if the group must go back.
+async fn take_off<R: Runtime>(
     log: &Log<R>,
     group: GroupId,
     run: Run,
     file: &mut Option<R::File>,
-) -> bool {
+    notify: &Notify,
+) -> Option<Flight> {
+    if file.is_none() {
+        match open_segment(log, group, run.chain.base_offset).await {
+            Ok(open) => *file = Some(open),
+            Err(error) => {
+                log.with(|c| c.run_failed(group, &error));
+                return None;
+            }
+        }
+    }
+    let open = file.as_ref()?;
     let block = log.with(|c| u64::from(c.block));
     let data: usize = run.entries.iter().map(|e| e.data.len()).sum();
     let room = run.chain.tail.len() + data + index(block);
     let mut buf = log.with(|c| c.take_spare(room));
     let (places, tail) = lay_out(&run, &mut buf, block);
+    log.with(|c| c.run_started(group, &run, run.chain.end + count(data), tail));
     #[cfg(feature = "planted")]
     if crate::planted::is_awake(crate::planted::Bug::RefersEarly) {
         log.with(|c| c.run_done(group, &run, &places));
         log.wake.write.notify();
     }
+    let writing = open.commit(buf, round_down(run.chain.end, block));
+    let landed = Shared::new(None);
+    let (place, notify) = (landed.clone(), notify.clone());
+    log.start(async move {
+        let written = writing.await;
+        place.with(|place| *place = Some(written));
+        notify.notify();
+    });
+    Some(Flight {
+        run,
+        places,
+        landed,
+    })
+}
+
+/// The disk has answered. False if the group must go back.
+fn land<R: Runtime>(
+    log: &Log<R>,
+    group: GroupId,
+    flight: Flight,
+    (result, buf): Written,
+    counts: bool,
+) -> bool {
     let bytes = count(buf.len());
-    let (result, buf) = write(log, group, &run, buf, block, file).await;
     log.with(|c| {
         c.give_spare(buf);
         match &result {
             Ok(()) => {
                 c.stats.bulk_bytes_written += bytes;
-                c.extend_chain(group, run.chain.end + count(data), tail);
-                c.run_done(group, &run, &places);
+                if counts {
+                    c.run_done(group, &flight.run, &flight.places);
+                }
             }
-            // The journal waits for space.
-            Err(error) if is_full(error) => c.disk.full = true,
-            // Its files are gone with it.
-            Err(_) if c.groups.get(&group).is_none_or(|g| g.removed) => {}
-            Err(error) => c.fence(format!("write entries to a segment: {error}")),
+            Err(error) => c.run_failed(group, error),
         }
     });
+    log.wake.write.notify();
     result.is_ok()
 }
 
@@ -117,7 +180,7 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Place>, Vec<u8>)
             base_offset: run.chain.base_offset,
             position: end,
             written: 0,
-            crc: crc32c(&entry.data),
+            crc: batch_sum(&entry.data),
         });
         end += count(entry.data.len());
     }
@@ -129,28 +192,6 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Place>, Vec<u8>)
     let tail = buf[whole..].to_vec();
     buf.set_len(whole);
     (places, tail)
-}
-
-async fn write<R: Runtime>(
-    log: &Log<R>,
-    group: GroupId,
-    run: &Run,
-    buf: AlignedBuf,
-    block: u64,
-    file: &mut Option<R::File>,
-) -> (io::Result<()>, AlignedBuf) {
-    let base_offset = run.chain.base_offset;
-    let open = match file.take() {
-        Some(file) => file,
-        None => match open_segment(log, group, base_offset).await {
-            Ok(file) => file,
-            Err(error) => return (Err(error), buf),
-        },
-    };
-    let position = round_down(run.chain.end, block);
-    let written = open.commit(buf, position).await;
-    *file = Some(open);
-    written
 }
 
 /// The group's newest segment. While the group goes around the journal nobody else opens it: the

@@ -8,6 +8,7 @@
 //! the segment's bytes stay in order, and leaves it at the first entry that does not fit.
 
 use std::collections::VecDeque;
+use std::io;
 
 use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs};
 use corelog_rt::Notify;
@@ -15,6 +16,7 @@ use corelog_rt::Notify;
 use crate::Durability;
 use crate::codec::count;
 use crate::core::Core;
+use crate::error::is_full;
 use crate::group::Group;
 use crate::journal::Item;
 use crate::reference::Place;
@@ -28,6 +30,8 @@ const REST_ENTRIES: u64 = 64;
 pub(crate) struct Bulk {
     /// Everything that was appended since, but for what is in the journal's hands already.
     queue: VecDeque<(LogIndex, Term)>,
+    /// So many at its front are on their way to the disk.
+    started: usize,
     /// Where the next entry goes; None until everything before the queue is settled.
     chain: Option<Chain>,
     /// Something of the queue, or something that was placed, was cut off.
@@ -38,7 +42,7 @@ pub(crate) struct Bulk {
 #[derive(Clone)]
 pub(crate) struct Chain {
     pub base_offset: Offset,
-    /// The end of what was placed.
+    /// The end of what was placed, or is on its way there.
     pub end: u64,
     /// What is behind the last whole block.
     pub tail: Vec<u8>,
@@ -63,7 +67,7 @@ pub(crate) enum TakeOver {
 pub(crate) enum Next {
     Run(Run),
     /// Nothing waits.
-    Idle(Notify),
+    Idle,
     /// The group goes back to the journal.
     End,
 }
@@ -72,6 +76,7 @@ impl Bulk {
     fn new() -> Self {
         Self {
             queue: VecDeque::new(),
+            started: 0,
             chain: None,
             broken: false,
             notify: Notify::new(),
@@ -177,12 +182,12 @@ impl Group {
         let Some(chain) = &bulk.chain else {
             return Next::End;
         };
-        if bulk.queue.is_empty() {
-            return Next::Idle(bulk.notify.clone());
+        if bulk.queue.len() == bulk.started {
+            return Next::Idle;
         }
         let mut entries: Vec<Entry> = Vec::new();
         let (mut bytes, is_closed) = (0, self.is_to_be_sealed(chain.begun, now));
-        for (index, term) in &bulk.queue {
+        for (index, term) in bulk.queue.iter().skip(bulk.started) {
             let entry = self.tail.get(self.place(*index)).map(|t| &t.entry);
             let Some(entry) = entry.filter(|e| e.index == *index && e.term == *term) else {
                 break;
@@ -284,6 +289,7 @@ impl<F: Clone> Core<F> {
             };
             tail.place = Some(*place);
             bulk.queue.pop_front();
+            bulk.started = bulk.started.saturating_sub(1);
             let (index, term) = (entry.index, entry.term);
             self.journal
                 .backlog
@@ -292,12 +298,27 @@ impl<F: Clone> Core<F> {
         self.fill();
     }
 
-    /// Where the next run of the group goes.
-    pub(crate) fn extend_chain(&mut self, group: GroupId, end: u64, tail: Vec<u8>) {
-        let state = self.groups.get_mut(&group);
-        if let Some(chain) = state.and_then(|g| g.bulk.as_mut()?.chain.as_mut()) {
+    /// A run is on its way; the next one goes behind it.
+    pub(crate) fn run_started(&mut self, group: GroupId, run: &Run, end: u64, tail: Vec<u8>) {
+        let bulk = self.groups.get_mut(&group).and_then(|g| g.bulk.as_mut());
+        let Some(bulk) = bulk else {
+            return;
+        };
+        bulk.started += run.entries.len();
+        if let Some(chain) = &mut bulk.chain {
             chain.end = end;
             chain.tail = tail;
+        }
+    }
+
+    /// A run could not be written: its entries go by way of the journal, if that may go on.
+    pub(crate) fn run_failed(&mut self, group: GroupId, error: &io::Error) {
+        // The journal waits for space.
+        if is_full(error) {
+            self.disk.full = true;
+        } else if self.groups.get(&group).is_some_and(|g| !g.removed) {
+            // The files of a group that was removed are gone with it.
+            self.fence(format!("write entries to a segment: {error}"));
         }
     }
 

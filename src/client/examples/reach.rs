@@ -1,8 +1,8 @@
 //! What a broker reaches beside the floor of its machine, in one run, floor and broker in turns.
 //!
-//! `cargo run --release -p corelog-client --example reach -- 127.0.0.1:9092 DIR`
+//! `cargo run --release -p corelog-client --example reach -- 127.0.0.1:9092 DIR [WORDS [ROUNDS]]`
 //!
-//! DIR is a folder on the broker's disk. The topics `reach-one` (1 partition) and `reach-many`
+//! DIR is a folder on the broker's disk; of the lines below, those run whose text holds WORDS. The topics `reach-one` (1 partition) and `reach-many`
 //! (1,000 partitions) must exist. Everything is acks=all over one connection, so client and broker
 //! share the machine. Three comparisons: one record of 1 KiB in flight against a bare write and
 //! flush plus a loopback round trip; batches of 1 MiB, pipelined, against direct writes with a
@@ -26,6 +26,7 @@ use corelog_wire::kafka::{
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Unless told otherwise.
 const ROUNDS: usize = 5;
 const VERSION: i16 = 9;
 const O_DIRECT: i32 = 0x4000;
@@ -42,6 +43,8 @@ fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:9092".into());
     let dir = arguments.next().unwrap_or_else(|| ".".into());
+    let words = arguments.next().unwrap_or_default();
+    let rounds = arguments.next().map_or(Ok(ROUNDS), |text| text.parse())?;
     let mut broker = Connection::open(&address)?;
     let floor = Floor::new(Path::new(&dir))?;
     let one = |value: usize| frame("reach-one", &[0], value);
@@ -57,41 +60,40 @@ fn main() -> Outcome<()> {
         .collect();
     let spread = spread?;
     let mut lines = Lines::default();
-    for _ in 0..ROUNDS {
-        lines.add(
-            "4 KiB write + fdatasync",
-            4096,
-            floor.writes(4096, SMALL_OPERATIONS)?,
-        );
-        lines.add(
-            "64 B loopback round trip",
-            64,
-            round_trips(SMALL_OPERATIONS)?,
-        );
-        lines.add(
-            "produce 1 KiB, 1 in flight",
-            1024,
-            broker.run(&small, SMALL_OPERATIONS, 1)?,
-        );
-        lines.add(
-            "1 MiB write + fdatasync",
-            1 << 20,
-            floor.writes(1 << 20, LARGE_OPERATIONS)?,
-        );
-        lines.add(
-            "produce 1 MiB, 8 in flight",
-            1 << 20,
-            broker.run(&large, LARGE_OPERATIONS, 8)?,
-        );
+    for _ in 0..rounds {
+        let mut add =
+            |what: &'static str, bytes: usize, run: &mut dyn FnMut() -> Outcome<Times>| {
+                if what.contains(&words) {
+                    lines.add(what, bytes, run()?);
+                }
+                Ok::<(), Box<dyn Error>>(())
+            };
+        add("4 KiB write + fdatasync", 4096, &mut || {
+            floor.writes(4096, SMALL_OPERATIONS)
+        })?;
+        add("64 B loopback round trip", 64, &mut || {
+            round_trips(SMALL_OPERATIONS)
+        })?;
+        add("produce 1 KiB, 1 in flight", 1024, &mut || {
+            broker.run(&small, SMALL_OPERATIONS, 1)
+        })?;
+        add("1 MiB write + fdatasync", 1 << 20, &mut || {
+            floor.writes(1 << 20, LARGE_OPERATIONS)
+        })?;
+        add("produce 1 MiB, 8 in flight", 1 << 20, &mut || {
+            broker.run(&large, LARGE_OPERATIONS, 8)
+        })?;
         let bytes = SPREAD << 10;
-        let times = broker.run(&joined, SPREAD_OPERATIONS, 16)?;
-        lines.add("produce 100 KiB to 1 partition, 16 in flight", bytes, times);
-        let times = broker.run(&spread, SPREAD_OPERATIONS, 16)?;
-        lines.add(
+        add(
+            "produce 100 KiB to 1 partition, 16 in flight",
+            bytes,
+            &mut || broker.run(&joined, SPREAD_OPERATIONS, 16),
+        )?;
+        add(
             "produce 100 x 1 KiB to 1,000 partitions, 16 in flight",
             bytes,
-            times,
-        );
+            &mut || broker.run(&spread, SPREAD_OPERATIONS, 16),
+        )?;
     }
     lines.print();
     Ok(())
