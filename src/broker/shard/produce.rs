@@ -82,8 +82,6 @@ impl<R: Runtime> Shard<R> {
 
     fn admit(&mut self, id: GroupId, held: Held, leads: Leads, fx: &mut Effects) {
         let appender = held.appender;
-        let not_leader = self.not_leader(id);
-        let doubtful = leads == Leads::Perhaps && !self.is_lone(id);
         let group = self.groups.get_mut(&id).expect("checked to be there");
         let error = match group.partition.admit(&held.header, held.origin) {
             Ok(Admission::Append { .. }) => return self.propose(id, held, fx),
@@ -101,9 +99,11 @@ impl<R: Runtime> Shard<R> {
             }
             // Producer states of earlier leaders count only once they are known to be committed.
             Err(Refusal::NotReady) => return group.held.push(held),
-            Err(Refusal::NotLeader) => not_leader,
+            Err(Refusal::NotLeader) => self.not_leader(id),
             // What else it says of producers may be outdated too.
-            Err(_) if doubtful => return self.doubt(id, held, fx),
+            Err(_) if leads == Leads::Perhaps && !self.is_lone(id) => {
+                return self.doubt(id, held, fx);
+            }
             Err(Refusal::Fenced) => Error::ProducerFenced,
             Err(Refusal::Gap) => Error::SequenceGap,
             Err(Refusal::Forgotten) => Error::SequenceForgotten,
@@ -150,14 +150,13 @@ impl<R: Runtime> Shard<R> {
     }
 
     fn propose(&mut self, id: GroupId, held: Held, fx: &mut Effects) {
-        let now = self.rt.wall();
         let group = self.groups.get_mut(&id).expect("checked to be there");
         let accepted = group.partition.accept(&held.header, held.origin);
         let mut batch = held.batch;
         let mut append_time = TimestampMs::NONE;
         if group.settings.append_time {
-            append_time = now;
-            stamp_append_time(&mut batch, now);
+            append_time = self.rt.wall();
+            stamp_append_time(&mut batch, append_time);
         }
         stamp(&mut batch, accepted.base, accepted.epoch);
         let wait = CommitWait {
@@ -207,7 +206,7 @@ impl<R: Runtime> Shard<R> {
     pub(super) fn check_append(&self, id: GroupId, in_sync: bool, bytes: u64) -> Result<Room> {
         let group = self.leading(id)?;
         group.check_health()?;
-        if in_sync && self.in_sync_count(id) < group.settings.min_insync_replicas {
+        if in_sync && !self.has_in_sync(id, group.settings.min_insync_replicas) {
             return Err(Error::NotEnoughReplicas);
         }
         match self.log.admit(id, bytes) {
@@ -221,11 +220,15 @@ impl<R: Runtime> Shard<R> {
         }
     }
 
-    /// How many voters have kept up, this one included.
-    pub(super) fn in_sync_count(&self, id: GroupId) -> u32 {
+    /// Whether at least so many voters have kept up, this one included.
+    pub(super) fn has_in_sync(&self, id: GroupId, least: u32) -> bool {
+        // A leader is in sync with itself.
+        if least <= 1 {
+            return true;
+        }
         let lag_max = self.image.broker_settings().replica_lag_time_max;
         let in_sync = self.replicas.in_sync(id, self.rt.now(), lag_max);
-        u32::try_from(in_sync.len()).expect("a group has few voters")
+        u32::try_from(in_sync.len()).expect("a group has few voters") >= least
     }
 
     /// Fails everybody who waits for a commit in this group.

@@ -255,11 +255,13 @@ impl<R: Runtime> Shard<R> {
     }
 
     fn complete_commits(&mut self, id: GroupId, fx: &mut Effects) {
-        let in_sync = self.in_sync_count(id);
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
+        let enough = self.has_in_sync(id, group.settings.min_insync_replicas);
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        let enough = in_sync >= group.settings.min_insync_replicas;
         let reached: Vec<_> = group
             .commits
             .reached(group.partition.high_watermark())
