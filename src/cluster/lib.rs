@@ -20,6 +20,8 @@ mod place;
 mod plan;
 mod record;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod v1;
 
 pub use codec::{decode, encode};

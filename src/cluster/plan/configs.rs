@@ -175,7 +175,7 @@ fn definition(target: &Target<'_>, change: &ConfigChange) -> Result<&'static Def
         Some(definition) if definition.access == Access::Dynamic => Ok(definition),
         Some(definition) => {
             let how = match definition.access {
-                Access::File => "set it in the configuration file, under [kafka], and restart",
+                Access::File => "set it in the configuration file, under [broker], and restart",
                 _ => definition.documentation,
             };
             let why = format!("{name} cannot be changed while the broker runs: {how}");
