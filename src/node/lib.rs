@@ -6,8 +6,10 @@
 mod checks;
 mod conduct;
 mod cores;
+mod facts;
 mod identity;
 mod inspect;
+mod latency;
 mod memory;
 mod metrics;
 mod placement;
@@ -20,5 +22,6 @@ mod watchdog;
 pub use conduct::RuntimeChoice;
 pub use cores::Figures;
 pub use inspect::{Flaw, inspect};
+pub use latency::LatencyChoice;
 pub use serve::serve;
 pub use settings::{CoreChoice, KEYS, Key, Settings};

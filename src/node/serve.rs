@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use corelog_base::NodeId;
-use corelog_cluster::{Image, Local, Node};
+use corelog_cluster::{Image, Node};
 use corelog_front::http::{self, Board};
 use corelog_rt::CommitMode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +14,9 @@ use crate::Settings;
 use crate::checks::{check_host, check_ports, check_space, segment_files_max};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
+use crate::facts::local;
 use crate::identity::{Identity, identity, lock};
+use crate::latency::Hold;
 use crate::memory::Limits;
 use crate::metrics::render;
 use crate::recovery::Recovery;
@@ -35,6 +36,7 @@ pub fn serve(settings: &Settings) -> Result<(), String> {
     settings.check()?;
     let descriptors = check_host(settings)?;
     let _lock = lock(&settings.data)?;
+    let _latency = Hold::take(settings.latency)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -177,7 +179,7 @@ fn commit_mode(settings: &Settings) -> Result<CommitMode, String> {
 }
 
 fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, String> {
-    let local = local(settings, identity.node)?;
+    let local = local(settings, identity.node, cores)?;
     let resolved = Image::new(Arc::clone(&local));
     let broker = resolved.broker_settings();
     let (host, port) = settings.advertised();
@@ -214,20 +216,6 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
         listen: settings.kafka_listen,
         recovered_bytes: AtomicU64::new(0),
     })
-}
-
-/// What Kafka's configurations say on this node. Topics come by themselves only while nobody else
-/// can ask for them.
-fn local(settings: &Settings, node: NodeId) -> Result<Arc<Local>, String> {
-    let mut local = Local::new(node);
-    let auto = "auto.create.topics.enable";
-    if !settings.kafka_listen.ip().is_loopback() {
-        local.set(auto, "false").map_err(|e| e.to_string())?;
-    }
-    for (name, value) in &settings.broker {
-        local.set(name, value).map_err(|e| e.to_string())?;
-    }
-    Ok(Arc::new(local))
 }
 
 fn greet(settings: &Settings, identity: Identity, cores: u16, took: Duration) {

@@ -12,6 +12,7 @@ use corelog_base::NodeId;
 use corelog_cluster::Local;
 
 use crate::conduct::RuntimeChoice;
+use crate::latency::LatencyChoice;
 
 /// Everything that `serve` obeys. The defaults are for a laptop: loopback, data beside it.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct Settings {
     pub cores: CoreChoice,
     pub runtime: RuntimeChoice,
     pub spin: bool,
+    pub latency: LatencyChoice,
     /// Serve other hosts although there is no authentication.
     pub insecure: bool,
     pub kafka_listen: SocketAddr,
@@ -60,6 +62,7 @@ impl Default for Settings {
             cores: CoreChoice::All,
             runtime: RuntimeChoice::Ring,
             spin: false,
+            latency: LatencyChoice::Normal,
             insecure: false,
             kafka_listen: SocketAddr::new(loopback, 9092),
             kafka_advertise: None,
@@ -125,6 +128,18 @@ pub const KEYS: &[Key] = &[
         s.spin = flag(v)?;
         Ok(())
     }),
+    key!(
+        "latency",
+        "low holds CPUs out of deep sleep; or normal (normal)",
+        |s, v| {
+            s.latency = match v {
+                "normal" => LatencyChoice::Normal,
+                "low" => LatencyChoice::Low,
+                _ => return Err("is low or normal".into()),
+            };
+            Ok(())
+        }
+    ),
     key!(
         "insecure",
         "serve other hosts without authentication (false)",
@@ -407,6 +422,9 @@ fn host_port(value: &str) -> Result<(String, u16), String> {
     let wrong = || String::from("is HOST:PORT, such as broker1.example.org:9092");
     let (host, port) = value.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().ok().filter(|p| *p > 0).ok_or_else(wrong)?;
+    // Brackets are how an IPv6 address is told from its port; clients get it without them.
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
     if host.is_empty() {
         return Err(wrong());
     }

@@ -17,6 +17,7 @@ fn every_key_flips_something() {
         ("cores", "3"),
         ("runtime", "glommio"),
         ("spin", "true"),
+        ("latency", "low"),
         ("insecure", "true"),
         ("kafka.listen", "127.0.0.1:1"),
         ("kafka.advertise", "h:1"),
@@ -107,4 +108,16 @@ fn others_are_served_only_on_purpose() {
     ];
     assert!(check(&wildcard).is_ok());
     assert!(check(&[("http.listen", "0.0.0.0:1")]).is_err());
+}
+
+#[test]
+fn advertised_addresses_are_what_clients_connect_to() {
+    let check = |text: &str, host: &str, port: u16| {
+        assert_eq!(host_port(text), Ok((host.to_owned(), port)), "{text}");
+    };
+    check("broker1.example.org:9092", "broker1.example.org", 9092);
+    check("[2001:db8::1]:9092", "2001:db8::1", 9092);
+    for wrong in ["", ":1", "host", "host:0", "host:65536", "[]:1"] {
+        assert!(host_port(wrong).is_err(), "{wrong}");
+    }
 }
