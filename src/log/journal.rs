@@ -217,6 +217,11 @@ impl<F: Clone> Journal<F> {
         self.next_sequence += 1;
     }
 
+    /// Something waits for room, as far as the writer has seen.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     pub(crate) fn has_work(&self) -> bool {
         self.open.is_some() || !self.backlog.is_empty() || !self.carry.is_empty()
     }

@@ -314,6 +314,11 @@ impl<R: Runtime> Log<R> {
         })
     }
 
+    /// Whether what was appended waits in memory for space on the disk.
+    pub fn is_stalled(&self) -> bool {
+        self.with(|c| c.disk.full && c.journal.is_blocked())
+    }
+
     pub fn core_stats(&self) -> CoreStats {
         self.with(|c| CoreStats {
             groups: count(c.groups.len()),

@@ -34,6 +34,14 @@ impl<T> CommitWaiters<T> {
         self.waiting.drain(..count).map(|(_, token)| token)
     }
 
+    /// Takes those that `whom` names, in order.
+    pub fn take_if(&mut self, mut whom: impl FnMut(&T) -> bool) -> Vec<T> {
+        let all = std::mem::take(&mut self.waiting);
+        let (taken, left): (VecDeque<_>, _) = all.into_iter().partition(|(_, token)| whom(token));
+        self.waiting = left;
+        taken.into_iter().map(|(_, token)| token).collect()
+    }
+
     /// Takes all: the leader has changed, or the partition is gone.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.waiting.drain(..).map(|(_, token)| token)
@@ -87,6 +95,17 @@ mod tests {
         assert_eq!(waiters.reached(Offset(8)).collect::<String>(), "ac");
         assert_eq!(waiters.drain().collect::<String>(), "b");
         assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn some_are_taken_and_the_others_keep_their_order() {
+        let mut waiters = CommitWaiters::default();
+        for (until, token) in [(3, 'a'), (5, 'B'), (5, 'c'), (9, 'D')] {
+            waiters.wait(Offset(until), token);
+        }
+        assert_eq!(waiters.take_if(|t| t.is_uppercase()), ['B', 'D']);
+        assert_eq!(waiters.len(), 2);
+        assert_eq!(waiters.reached(Offset(9)).collect::<String>(), "ac");
     }
 
     #[test]

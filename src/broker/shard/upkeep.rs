@@ -8,6 +8,8 @@ use corelog_replica::In;
 use corelog_rt::Runtime;
 
 use super::Shard;
+use super::group::Appender;
+use crate::Error;
 use crate::effects::Effects;
 
 /// How many groups one upkeep step looks at, so that it stays short.
@@ -75,6 +77,9 @@ impl<R: Runtime> Shard<R> {
     /// Retention and expiry, a part of the groups at a time.
     pub(crate) fn upkeep(&mut self, fx: &mut Effects) {
         self.release_blocked(fx);
+        if self.log.is_stalled() {
+            self.answer_stalled(fx);
+        }
         let now = self.retention_clock();
         let expiry = self.image.broker_settings().producer_id_expiration;
         let expiry = i64::try_from(expiry.as_millis()).unwrap_or(i64::MAX);
@@ -109,6 +114,23 @@ impl<R: Runtime> Shard<R> {
             }
         }
         self.compact_metadata(fx);
+    }
+
+    /// Batches were taken, and then the disk had no room for them. Nobody knows when it will:
+    /// clients hear that now, not when their time is over. The batches stay where they are and may
+    /// commit once there is room; a producer that sends one again is refused until then, and is
+    /// told its offset afterwards.
+    fn answer_stalled(&mut self, fx: &mut Effects) {
+        let mut stalled = Vec::new();
+        for group in self.groups.values_mut() {
+            let waits = group
+                .commits
+                .take_if(|wait| matches!(wait.appender, Appender::Item(_)));
+            stalled.extend(waits.into_iter().map(|wait| wait.appender));
+        }
+        for appender in stalled {
+            self.settle(appender, Err(Error::DiskFull), fx);
+        }
     }
 
     /// The smaller of the wall clock and boot time plus monotonic: a wall clock that jumps ahead

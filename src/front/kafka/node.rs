@@ -216,6 +216,17 @@ impl Node {
         });
     }
 
+    /// From now on the disk takes no byte more.
+    pub(super) fn fill_disk(&self) {
+        self.server
+            .disk(|disk| disk.faults.capacity_bytes = Some(0));
+    }
+
+    /// Ends what `fill_disk` began.
+    pub(super) fn empty_disk(&self) {
+        self.server.disk(|disk| disk.faults.capacity_bytes = None);
+    }
+
     /// Makes a node known that does not run.
     pub(super) async fn register_other(&self, id: NodeId) {
         register(&self.broker(0), id).await;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::BytesMut;
 use corelog_base::{TimestampMs, TopicId};
 use corelog_record::{BatchBuilder, Codec};
@@ -5,7 +7,7 @@ use corelog_rt::Runtime;
 use corelog_wire::kafka::{ErrorCode, ProduceRequest, ProduceResponse};
 
 use super::super::Options;
-use super::super::node::{batch, check, check_door, produce_request, produced};
+use super::super::node::{Node, batch, check, check_door, produce_request, produced};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 
@@ -414,5 +416,60 @@ fn a_failed_disk_is_told_and_what_was_committed_can_be_read() {
             assert_eq!(written, (ErrorCode::KAFKA_STORAGE_ERROR, -1));
         }
         assert_eq!(client.fetch_all("t", 0).await, [(0, "one".to_owned())]);
+    });
+}
+
+/// Twenty requests of 1 MB, more than the journal has written ahead, over four connections.
+async fn burst(node: &Node, value: &str) -> Vec<(ErrorCode, i64)> {
+    let mut clients = Vec::new();
+    for n in 0..4 {
+        clients.push(node.client(n % 2).await);
+    }
+    let bytes = batch(&[value]);
+    let mut request = produce_request("t", TopicId::ZERO, 0, &bytes);
+    request.timeout_ms = 60_000;
+    for n in 0..20 {
+        clients[n % 4].send(9, &request).await;
+    }
+    let mut written = Vec::new();
+    for client in &mut clients {
+        for _ in 0..5 {
+            let frame = client.frame().await.unwrap();
+            written.push(produced(&frame[5..]));
+        }
+    }
+    written
+}
+
+#[test]
+fn what_a_full_disk_holds_up_is_told_at_once_and_goes_on_when_there_is_room() {
+    check(|node| async move {
+        node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        let written = client.produce("t", 0, &batch(&["one"])).await;
+        assert_eq!(written, (ErrorCode::NONE, 0));
+        node.fill_disk();
+        let started = node.runtime().now();
+        let value = "x".repeat(1_000_000);
+        let codes: Vec<ErrorCode> = burst(&node, &value)
+            .await
+            .into_iter()
+            .map(|w| w.0)
+            .collect();
+        // The time-outs are a minute.
+        assert!(node.runtime().now().since(started) < Duration::from_secs(5));
+        let (none, full) = (ErrorCode::NONE, ErrorCode::KAFKA_STORAGE_ERROR);
+        assert!(
+            codes.iter().all(|code| [none, full].contains(code)),
+            "{codes:?}"
+        );
+        assert!(codes.contains(&full), "{codes:?}");
+        let again = client.produce("t", 0, &batch(&["two"])).await;
+        assert_eq!(again.0, full);
+        node.empty_disk();
+        node.runtime().sleep(Duration::from_secs(3)).await;
+        let written = client.produce("t", 0, &batch(&["three"])).await;
+        assert_eq!(written.0, none);
+        assert!(written.1 >= codes.iter().filter(|code| code.is_none()).count() as i64);
     });
 }
