@@ -5,8 +5,8 @@ use std::time::Duration;
 use corelog_base::NodeId;
 use corelog_wire::kafka::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-    DescribeConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource,
-    IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
+    DescribeConfigsResponse, ErrorCode, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResource, IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
 };
 
 use crate::backoff::Backoff;
@@ -193,6 +193,10 @@ impl Client {
             };
             match asked.and_then(|reply| altered_by(&reply, &name)) {
                 Ok(()) => return Ok(()),
+                // Elsewhere a client waits until a topic is known; who changes one means one that is.
+                Err(error) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
+                    return Err(error);
+                }
                 Err(error) => self.recover(&mut backoff, error).await?,
             }
         }

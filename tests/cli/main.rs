@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -300,6 +301,10 @@ fn errors_have_a_code_and_a_next_step() {
     );
     check(&["produce"], "x\n", 2, "name a topic");
     check(&["topic", "alter", "there"], "", 2, "--set KEY=VALUE");
+    let asked = Instant::now();
+    let alter = ["topic", "alter", "nowhere", "--set", "retention.ms=1"];
+    check(&alter, "", 1, "corelog topic list");
+    assert!(asked.elapsed() < Duration::from_secs(10), "nothing is tried again");
     let nobody = free_address();
     let (code, _, error) = run(&nobody, &["cluster", "info"], "");
     assert_eq!(code, 3);
