@@ -242,8 +242,15 @@ fn greet(settings: &Settings, identity: Identity, cores: u16, took: Duration) {
         "  http        {} (/live /ready /metrics)",
         settings.http_listen
     );
-    println!(
-        "  durability  disk: flushed before acknowledged (a topic may choose written or memory)"
-    );
+    println!("  durability  {}", durability(settings));
     println!("Try: echo hello | corelog produce greetings -b {host}:{port}");
+}
+
+/// What a flush is worth here.
+fn durability(settings: &Settings) -> &'static str {
+    if corelog_rt::is_memory(&settings.data).unwrap_or(false) {
+        "NONE: the data directory is in memory (tmpfs), and is gone when the host stops"
+    } else {
+        "disk: flushed before acknowledged (a topic may choose written or memory)"
+    }
 }

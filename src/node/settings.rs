@@ -279,7 +279,8 @@ impl Settings {
                 .iter()
                 .map(|key| (distance(name, key.name), key.name))
                 .min();
-            let hint = near.filter(|(d, _)| *d <= 3).map(|(_, known)| known);
+            let is_near = |(edits, known): &(usize, &str)| *edits <= known.len() / 3;
+            let hint = near.filter(is_near).map(|(_, known)| known);
             let hint = hint.map_or(String::new(), |known| format!(": did you mean {known}?"));
             return Err(format!("there is no setting {name}{hint}"));
         };
@@ -325,7 +326,7 @@ impl Settings {
                 continue;
             };
             // These belong to the client commands.
-            if matches!(name, "BOOTSTRAP" | "FORMAT" | "LOG" | "CONFIG") {
+            if matches!(name, "BOOTSTRAP" | "FORMAT" | "LOG" | "CONFIG") || is_of_a_service(name) {
                 continue;
             }
             let name = name.to_lowercase().replace("__", ".");
@@ -373,6 +374,12 @@ impl Settings {
         let listen = || (self.kafka_listen.ip().to_string(), self.kafka_listen.port());
         self.kafka_advertise.clone().unwrap_or_else(listen)
     }
+}
+
+/// What Kubernetes sets for each service of a namespace, here for one that is called `corelog`:
+/// `CORELOG_SERVICE_HOST`, `CORELOG_PORT_9092_TCP_ADDR` and so on. No setting is called like these.
+fn is_of_a_service(name: &str) -> bool {
+    name == "PORT" || ["SERVICE_", "PORT_"].iter().any(|p| name.starts_with(p))
 }
 
 fn flag(value: &str) -> Result<bool, String> {

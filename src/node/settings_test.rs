@@ -51,6 +51,8 @@ fn unknown_keys_are_refused_with_a_suggestion() {
     );
     let refused = settings.read_toml("[kafka]\nlisten = 5\n").unwrap_err();
     assert!(refused.contains("such as 127.0.0.1:9092"), "{refused}");
+    let refused = settings.set("nope", "x").unwrap_err();
+    assert_eq!(refused, "there is no setting nope");
     let refused = settings.set("broker.num.partitons", "1").unwrap_err();
     assert!(refused.contains("num.partitions"), "{refused}");
 }
@@ -67,6 +69,9 @@ fn later_sources_win() {
         ("CORELOG_BROKER__NUM_PARTITIONS", "5"),
         ("CORELOG_BOOTSTRAP", "elsewhere"),
         ("PATH", "/bin"),
+        ("CORELOG_SERVICE_HOST", "10.0.0.1"),
+        ("CORELOG_PORT", "tcp://10.0.0.1:9092"),
+        ("CORELOG_PORT_9092_TCP_ADDR", "10.0.0.1"),
     ];
     let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
     settings.read_environment(variables.into_iter()).unwrap();

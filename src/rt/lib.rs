@@ -34,5 +34,5 @@ pub use cpus::allowed_cpus;
 pub use local::{
     Credit, Credits, Elapsed, Gate, GatePass, Notify, Shared, WeakShared, oneshot, timeout,
 };
-pub use probe::{Missing, RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
+pub use probe::{Missing, RuntimeKind, is_memory, probe, probe_direct_io, raise_descriptor_limit};
 pub use seam::{DirEntry, File, Listener, OpenMode, Runtime, Space, Stream};

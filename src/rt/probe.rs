@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use io_uring::{IoUring, Probe, opcode};
@@ -171,6 +172,11 @@ pub fn probe_direct_io(folder: &Path) -> Result<(), Missing> {
     let opened = cold::open(&path, OpenMode::CreateNew);
     // A file system may create the file and refuse the flag.
     let _ = fs::remove_file(&path);
+    // A folder of a node that has served goes on without space or inodes for one more file.
+    let opened = match opened {
+        Err(error) if is_full(&error) => open_any(folder).unwrap_or(Err(error)),
+        other => other,
+    };
     match opened {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Err(Missing::DirectIo {
@@ -181,6 +187,23 @@ pub fn probe_direct_io(folder: &Path) -> Result<(), Missing> {
             source,
         }),
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
+
+/// Opens some file of the folder; None if it has none.
+fn open_any(folder: &Path) -> Option<io::Result<(OwnedFd, u32)>> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let mut files = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_file()));
+    Some(cold::open(&files.next()?.path(), OpenMode::Read))
+}
+
+/// Whether what is written to this folder stays in memory: the file system is tmpfs or ramfs. They
+/// take direct I/O and flushes, and keep nothing when power fails.
+pub fn is_memory(folder: &Path) -> io::Result<bool> {
+    sys::is_memory(folder)
 }
 
 /// Raises how many descriptors this process may have to `wanted`, or to what the host allows if
@@ -235,6 +258,27 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("/no/such"), "{text}");
+    }
+
+    #[test]
+    fn some_file_is_opened_where_none_can_be_made() {
+        let folder = crate::real_host::scratch();
+        fs::create_dir(folder.path().join("inner")).unwrap();
+        assert!(open_any(folder.path()).is_none());
+        fs::write(folder.path().join("LOCK"), "").unwrap();
+        open_any(folder.path()).unwrap().unwrap();
+        assert!(is_full(&io::Error::from_raw_os_error(libc::ENOSPC)));
+        assert!(!is_full(&io::Error::from_raw_os_error(libc::EINVAL)));
+    }
+
+    #[test]
+    fn memory_is_told_from_a_disk() {
+        let folder = crate::real_host::scratch();
+        assert!(!is_memory(folder.path()).unwrap());
+        assert!(is_memory(Path::new("/no/such")).is_err());
+        if fs::read_to_string("/proc/mounts").is_ok_and(|m| m.contains(" /dev/shm tmpfs")) {
+            assert!(is_memory(Path::new("/dev/shm")).unwrap());
+        }
     }
 
     #[test]

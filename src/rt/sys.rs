@@ -92,6 +92,18 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
+/// Whether the file system of a path is one in memory.
+pub(crate) fn is_memory(path: &Path) -> io::Result<bool> {
+    const KINDS: [i64; 2] = [libc::TMPFS_MAGIC, 0x8584_58f6]; // the other is ramfs
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the path ends in a zero and the result has room for a statfs.
+    check(unsafe { libc::statfs(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: every bit pattern is a statfs, and it was zeroed before.
+    let stat = unsafe { stat.assume_init() };
+    Ok(KINDS.contains(&stat.f_type))
+}
+
 /// The length of an open file, in bytes.
 pub(crate) fn file_bytes(file: BorrowedFd<'_>) -> io::Result<u64> {
     let mut stat = MaybeUninit::<libc::stat>::zeroed();
