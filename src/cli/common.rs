@@ -160,6 +160,13 @@ fn hint(error: &Error) -> Option<String> {
         n if n.contains("OFFSET_OUT_OF_RANGE") => {
             "'corelog topic describe NAME' shows the first and the next offset of each partition."
         }
+        n if n.contains("KAFKA_STORAGE_ERROR") => {
+            "The broker's disk is full, has failed or is damaged there: its log says which. What lies \
+             behind damage can be read with 'corelog consume -o OFFSET'."
+        }
+        n if n.contains("INVALID_TOPIC") => {
+            "A topic's name has ASCII letters, digits, '.', '_' and '-'."
+        }
         n if n.contains("MESSAGE_TOO_LARGE") => {
             "The topic's setting max.message.bytes bounds a batch: 'corelog topic alter NAME --set \
              max.message.bytes=N'."

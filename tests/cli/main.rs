@@ -28,9 +28,14 @@ fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
+/// Beside the build: what a system has for temporary files may be in memory.
+fn scratch() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 impl Broker {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let address = free_address();
         let process = serve(dir.path(), &address);
         Self {
@@ -108,7 +113,7 @@ fn run(address: &str, arguments: &[&str], input: &str) -> Ended {
 /// As README says it: nothing but `serve`, twice.
 #[test]
 fn a_data_directory_is_made_where_one_stands() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     for _ in 0..2 {
         let mut process = Command::new(BINARY)
             .args(["serve", "--listen-kafka", &free_address()])
@@ -304,7 +309,10 @@ fn errors_have_a_code_and_a_next_step() {
     let asked = Instant::now();
     let alter = ["topic", "alter", "nowhere", "--set", "retention.ms=1"];
     check(&alter, "", 1, "corelog topic list");
-    assert!(asked.elapsed() < Duration::from_secs(10), "nothing is tried again");
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "nothing is tried again"
+    );
     let nobody = free_address();
     let (code, _, error) = run(&nobody, &["cluster", "info"], "");
     assert_eq!(code, 3);
