@@ -1,6 +1,6 @@
 //! One partition's replica at its owning core.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::BytesMut;
 use corelog_base::{GroupId, LogIndex, Offset, TimestampMs};
@@ -71,6 +71,8 @@ pub(crate) struct Group {
     /// Batches that what is known of their producers refuses, in order of arrival: each waits for
     /// a barrier of its own, proposed after it came. Bounded as above.
     pub(crate) doubted: VecDeque<Held>,
+    /// Where damage begins that was found by reads and logged; bounded by who adds to it.
+    pub(crate) damage_told: BTreeSet<Offset>,
 }
 
 impl Group {
@@ -94,6 +96,7 @@ impl Group {
             trims: Vec::new(),
             held: Vec::new(),
             doubted: VecDeque::new(),
+            damage_told: BTreeSet::new(),
         }
     }
 

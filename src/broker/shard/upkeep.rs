@@ -1,8 +1,10 @@
 //! What a shard does by the clock and on events of its log.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use corelog_base::{GroupId, Monotonic, TimestampMs};
+use corelog_base::{GroupId, Monotonic, Offset, TimestampMs};
+use corelog_cluster::is_internal;
 use corelog_log::{Checkpoint, Event};
 use corelog_replica::In;
 use corelog_rt::Runtime;
@@ -14,6 +16,9 @@ use crate::effects::Effects;
 
 /// How many groups one upkeep step looks at, so that it stays short.
 const UPKEEP_GROUPS_MAX: usize = 1_000;
+
+/// Damaged places of one partition that are logged.
+const DAMAGE_TOLD_MAX: usize = 64;
 
 /// When the shard started, and where its round of the groups stands.
 pub(super) struct Clock {
@@ -49,15 +54,32 @@ impl<R: Runtime> Shard<R> {
                 Event::Pressure(true) => {}
                 Event::Pressure(false) => self.release_blocked(fx),
                 Event::Settled { .. } => {}
-                Event::Damaged { group, range } => {
-                    let (from, to) = (range.start, range.end);
-                    let why = format!("offsets {from} to {to} are damaged on disk");
-                    self.fail_group(group, why, fx);
-                }
+                Event::Damaged { group, range } => self.damaged(group, range, fx),
             }
         }
         // The commit of what became durable is this turn's work, not the next one's.
         self.flush(fx);
+    }
+
+    /// A read has found damage in a segment. Whoever asks for these offsets is refused; everything
+    /// else of the partition goes on, as it does after a start, which does not read its segments.
+    /// What the broker itself lives on ends: it cannot know what the damage has taken.
+    fn damaged(&mut self, id: GroupId, range: Range<Offset>, fx: &mut Effects) {
+        let why = format!(
+            "offsets {} to {} are damaged on disk",
+            range.start, range.end
+        );
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let topic = self.image.topic(group.key.topic);
+        if topic.is_none_or(|topic| is_internal(&topic.name)) {
+            return self.fail_group(id, why, fx);
+        }
+        // Each try of a client finds it anew.
+        if group.damage_told.len() < DAMAGE_TOLD_MAX && group.damage_told.insert(range.start) {
+            tracing::error!(group = id.0, "{why}: who asks for them is refused");
+        }
     }
 
     /// The core's log takes no more appends: every group of it is told.

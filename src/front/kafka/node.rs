@@ -216,15 +216,19 @@ impl Node {
         });
     }
 
-    /// From now on the disk takes no byte more.
-    pub(super) fn fill_disk(&self) {
-        self.server
-            .disk(|disk| disk.faults.capacity_bytes = Some(0));
+    /// Changes a bit of the largest segment.
+    pub(super) fn damage_segment(&self, position: u64) {
+        self.server.disk(|disk| {
+            let files = disk.files().into_iter();
+            let segments = files.filter(|(path, _)| path.extension().is_some_and(|e| e == "log"));
+            let (path, _) = segments.max_by_key(|(_, bytes)| *bytes).unwrap();
+            disk.flip(&path, position, 1);
+        });
     }
 
-    /// Ends what `fill_disk` began.
-    pub(super) fn empty_disk(&self) {
-        self.server.disk(|disk| disk.faults.capacity_bytes = None);
+    /// All that the disk holds, in bytes; None lets it grow again.
+    pub(super) fn bound_disk(&self, bytes: Option<u64>) {
+        self.server.disk(|d| d.faults.capacity_bytes = bytes);
     }
 
     /// Makes a node known that does not run.

@@ -424,3 +424,38 @@ fn fetches_share_the_memory_that_there_is() {
         assert!(body.len() > 900_000);
     });
 }
+
+#[test]
+fn damage_that_a_read_finds_is_refused_and_the_rest_goes_on() {
+    check(|node| async move {
+        let id = node.topic("t", &[]).await;
+        let mut client = node.client(0).await;
+        // More than what is kept in memory, in batches of many chunks of the segment.
+        let value = "x".repeat(1_000_000);
+        for offset in 0..80 {
+            assert_eq!(
+                client.produce("t", 0, &batch(&[&value])).await,
+                (NONE, offset)
+            );
+        }
+        node.runtime().sleep(10 * SECOND).await;
+        node.damage_segment(500_000);
+        let full = ErrorCode::KAFKA_STORAGE_ERROR;
+        for _ in 0..2 {
+            for (offset, expected) in [(0, (full, vec![])), (1, (NONE, vec![1]))] {
+                let body = client
+                    .ask(13, &request("t", id, vec![partition(0, offset)]))
+                    .await;
+                let response = FetchResponse::decode(13, &body).unwrap();
+                let found = told(&response).remove(0);
+                assert_eq!((found.1, found.3), expected, "offset {offset}");
+            }
+        }
+        let written = client.produce("t", 0, &batch(&["after"])).await;
+        assert_eq!(written, (NONE, 80));
+        // Where the log starts behind it, it is gone.
+        assert_eq!(client.trim("t", 0, 1).await, (NONE, 1));
+        let written = client.produce("t", 0, &batch(&["later"])).await;
+        assert_eq!(written, (NONE, 81));
+    });
+}

@@ -448,7 +448,7 @@ fn what_a_full_disk_holds_up_is_told_at_once_and_goes_on_when_there_is_room() {
         let mut client = node.client(0).await;
         let written = client.produce("t", 0, &batch(&["one"])).await;
         assert_eq!(written, (ErrorCode::NONE, 0));
-        node.fill_disk();
+        node.bound_disk(Some(0));
         let started = node.runtime().now();
         let value = "x".repeat(1_000_000);
         let codes: Vec<ErrorCode> = burst(&node, &value)
@@ -466,7 +466,7 @@ fn what_a_full_disk_holds_up_is_told_at_once_and_goes_on_when_there_is_room() {
         assert!(codes.contains(&full), "{codes:?}");
         let again = client.produce("t", 0, &batch(&["two"])).await;
         assert_eq!(again.0, full);
-        node.empty_disk();
+        node.bound_disk(None);
         node.runtime().sleep(Duration::from_secs(3)).await;
         let written = client.produce("t", 0, &batch(&["three"])).await;
         assert_eq!(written.0, none);
