@@ -419,21 +419,23 @@ fn a_failed_disk_is_told_and_what_was_committed_can_be_read() {
     });
 }
 
-/// Twenty requests of 1 MB, more than the journal has written ahead, over four connections.
-async fn burst(node: &Node, value: &str) -> Vec<(ErrorCode, i64)> {
+/// In batches too small to go around the journal.
+async fn burst(node: &Node) -> Vec<(ErrorCode, i64)> {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 150;
     let mut clients = Vec::new();
-    for n in 0..4 {
-        clients.push(node.client(n % 2).await);
+    for _ in 0..CLIENTS {
+        clients.push(node.client(0).await);
     }
-    let bytes = batch(&[value]);
+    let bytes = batch(&[&"x".repeat(50_000)]);
     let mut request = produce_request("t", TopicId::ZERO, 0, &bytes);
     request.timeout_ms = 60_000;
-    for n in 0..20 {
-        clients[n % 4].send(9, &request).await;
+    for n in 0..CLIENTS * EACH {
+        clients[n % CLIENTS].send(9, &request).await;
     }
     let mut written = Vec::new();
     for client in &mut clients {
-        for _ in 0..5 {
+        for _ in 0..EACH {
             let frame = client.frame().await.unwrap();
             written.push(produced(&frame[5..]));
         }
@@ -442,7 +444,7 @@ async fn burst(node: &Node, value: &str) -> Vec<(ErrorCode, i64)> {
 }
 
 #[test]
-fn what_a_full_disk_holds_up_is_told_at_once_and_goes_on_when_there_is_room() {
+fn a_full_disk_is_told_at_once_and_writes_go_on_when_there_is_room() {
     check(|node| async move {
         node.topic("t", &[]).await;
         let mut client = node.client(0).await;
@@ -450,14 +452,10 @@ fn what_a_full_disk_holds_up_is_told_at_once_and_goes_on_when_there_is_room() {
         assert_eq!(written, (ErrorCode::NONE, 0));
         node.bound_disk(Some(0));
         let started = node.runtime().now();
-        let value = "x".repeat(1_000_000);
-        let codes: Vec<ErrorCode> = burst(&node, &value)
-            .await
-            .into_iter()
-            .map(|w| w.0)
-            .collect();
+        let codes: Vec<ErrorCode> = burst(&node).await.into_iter().map(|w| w.0).collect();
         // The time-outs are a minute.
-        assert!(node.runtime().now().since(started) < Duration::from_secs(5));
+        let took = node.runtime().now().since(started);
+        assert!(took < Duration::from_secs(20), "{took:?}");
         let (none, full) = (ErrorCode::NONE, ErrorCode::KAFKA_STORAGE_ERROR);
         assert!(
             codes.iter().all(|code| [none, full].contains(code)),
