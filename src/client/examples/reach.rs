@@ -2,11 +2,12 @@
 //!
 //! `cargo run --release -p corelog-client --example reach -- 127.0.0.1:9092 DIR [WORDS [ROUNDS]]`
 //!
-//! DIR is a folder on the broker's disk; of the lines below, those run whose text holds WORDS. The topics `reach-one` (1 partition) and `reach-many`
-//! (1,000 partitions) must exist. Everything is acks=all over one connection, so client and broker
-//! share the machine. Three comparisons: one record of 1 KiB in flight against a bare write and
-//! flush plus a loopback round trip; batches of 1 MiB, pipelined, against direct writes with a
-//! flush after each; and the same bytes as small batches to 1,000 partitions against one.
+//! DIR is a folder on the broker's disk; of the lines below, those run whose text holds WORDS. The
+//! topics `reach-one` (1 partition) and `reach-many` (1,000 partitions) must exist. Everything is
+//! acks=all over one connection, so client and broker share the machine. Three comparisons: one
+//! record of 1 KiB in flight against a bare write and flush plus a loopback round trip; batches of
+//! 1 MiB, pipelined, against direct writes with a flush after each; and small batches to 1,000 partitions against one: the same bytes as one batch,
+//! and the same batches, which are then a request each.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -88,6 +89,11 @@ fn main() -> Outcome<()> {
             "produce 100 KiB to 1 partition, 16 in flight",
             bytes,
             &mut || broker.run(&joined, SPREAD_OPERATIONS, 16),
+        )?;
+        add(
+            "produce 1 KiB to 1 partition, 1,600 in flight",
+            1024,
+            &mut || broker.run(&small, SPREAD_OPERATIONS * SPREAD, 16 * SPREAD),
         )?;
         add(
             "produce 100 x 1 KiB to 1,000 partitions, 16 in flight",
