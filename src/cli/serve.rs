@@ -26,6 +26,13 @@ pub(crate) struct Serve {
     /// What clients are told to connect to; needed when listening on every address.
     #[arg(long, value_name = "HOST:PORT")]
     advertise_kafka: Option<String>,
+    /// Address for corelog's own protocol: core 0 listens there, the others at the ports after it. Or
+    /// off.
+    #[arg(long, value_name = "ADDR")]
+    listen_native: Option<String>,
+    /// Host that clients of it are told; needed when listening on every address.
+    #[arg(long, value_name = "HOST")]
+    advertise_native: Option<String>,
     /// Address for /live, /ready and /metrics.
     #[arg(long, value_name = "ADDR")]
     listen_http: Option<String>,
@@ -83,6 +90,8 @@ impl Serve {
             ("data", &self.data),
             ("kafka.listen", &self.listen_kafka),
             ("kafka.advertise", &self.advertise_kafka),
+            ("native.listen", &self.listen_native),
+            ("native.advertise", &self.advertise_native),
             ("http.listen", &self.listen_http),
             ("cores", &self.cores),
             ("runtime", &self.runtime),

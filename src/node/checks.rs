@@ -56,9 +56,13 @@ pub(crate) fn segment_files_max(descriptors: u64, cores: u16) -> u32 {
 ///
 /// # Errors
 /// A port that is still taken after [`PORT_WAIT_MAX`].
-pub(crate) async fn check_ports(settings: &Settings) -> Result<(), String> {
+pub(crate) async fn check_ports(settings: &Settings, cores: u16) -> Result<(), String> {
     let deadline = Instant::now() + PORT_WAIT_MAX;
-    for address in [settings.kafka_listen, settings.http_listen] {
+    let mut all = vec![settings.kafka_listen, settings.http_listen];
+    if let Some(native) = settings.native_listen()? {
+        all.extend(core_ports(native, cores)?);
+    }
+    for address in all {
         while let Err(taken) = check_port(address) {
             if Instant::now() >= deadline {
                 return Err(taken);
@@ -67,6 +71,18 @@ pub(crate) async fn check_ports(settings: &Settings) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Where each core listens for the native protocol.
+///
+/// # Errors
+/// There are more cores than ports.
+pub(crate) fn core_ports(first: SocketAddr, cores: u16) -> Result<Vec<SocketAddr>, String> {
+    let at = |core| Some(SocketAddr::new(first.ip(), first.port().checked_add(core)?));
+    let all: Option<Vec<_>> = (0..cores).map(at).collect();
+    all.ok_or_else(|| {
+        format!("{first} and the ports after it are too few for {cores} cores: choose a lower one")
+    })
 }
 
 /// SO_REUSEPORT would let two brokers of one user share a port without a word.
@@ -104,6 +120,17 @@ pub(crate) fn check_space(settings: &Settings, cores: u16, free_bytes: u64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_core_has_a_port() {
+        let first = "127.0.0.1:65534".parse().unwrap();
+        let ports = core_ports(first, 2).unwrap();
+        assert_eq!(
+            ports.iter().map(SocketAddr::port).collect::<Vec<_>>(),
+            [65534, 65535]
+        );
+        assert!(core_ports(first, 3).unwrap_err().contains("3 cores"));
+    }
 
     #[test]
     fn a_taken_port_and_a_full_disk_are_told() {

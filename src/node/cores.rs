@@ -12,9 +12,11 @@ use std::time::Duration;
 use corelog_base::{CoreId, NodeId, Replica, entropy};
 use corelog_broker::{AdminReply, AdminRequest, Broker, Lanes, NoPeers, Opened, Setup};
 use corelog_cluster::{ClusterId, Local, Node};
-use corelog_front::kafka::Door;
+use corelog_front::native::Address;
+use corelog_front::{Budget, Door, kafka, native};
 use corelog_log::{JournalId, Scan, Share};
 use corelog_rt::Runtime;
+use futures_lite::future::zip;
 
 /// How long the registration of this node may take at boot.
 const REGISTER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -26,8 +28,11 @@ pub(crate) struct Plan {
     pub(crate) node: Node,
     pub(crate) local: Arc<Local>,
     pub(crate) log: corelog_log::Options,
-    pub(crate) door: corelog_front::kafka::Options,
+    pub(crate) door: corelog_front::Options,
     pub(crate) listen: SocketAddr,
+    /// Where each core listens for the native protocol, and what its clients are told; none if it
+    /// is off.
+    pub(crate) native: Option<(Vec<SocketAddr>, Address)>,
     /// Journal bytes that the start has read.
     pub(crate) recovered_bytes: AtomicU64,
 }
@@ -76,7 +81,9 @@ pub(crate) enum Report {
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     pub broker: corelog_broker::Stats,
-    pub door: corelog_front::kafka::Counters,
+    pub kafka: corelog_front::Counters,
+    /// Zeros if the native protocol is off.
+    pub native: corelog_front::Counters,
     /// Free bytes of the core's pool for frames.
     pub frame_bytes_free: u64,
 }
@@ -93,7 +100,63 @@ enum Stage<R: Runtime> {
     Idle,
     Opened(Opened<R>),
     Started(Broker<R>),
-    Serving(Broker<R>, Door<R>),
+    Serving(Broker<R>, Doors<R>),
+}
+
+/// Of one core.
+struct Doors<R: Runtime> {
+    kafka: Door<R>,
+    native: Option<Door<R>>,
+}
+
+impl<R: Runtime> Doors<R> {
+    async fn open(broker: &Broker<R>, plan: &Plan) -> Result<Self, String> {
+        let options = || plan.door.clone();
+        let budget = Budget::new(&plan.door);
+        let door = kafka::open(broker.clone(), plan.listen, options(), budget.clone());
+        let kafka = door
+            .await
+            .map_err(|e| format!("listen on {}: {e}", plan.listen))?;
+        let mut doors = Self {
+            kafka,
+            native: None,
+        };
+        if let Some((listen, told)) = &plan.native {
+            let listen = listen[usize::from(broker.core().0)];
+            let door = native::open(broker.clone(), listen, told.clone(), options(), budget);
+            let door = door.await.map_err(|e| format!("listen on {listen}: {e}"))?;
+            doors.native = Some(door);
+        }
+        Ok(doors)
+    }
+
+    fn figures(&self, broker: &Broker<R>) -> Figures {
+        let native = self.native.as_ref().map(Door::counters);
+        Figures {
+            broker: broker.stats(),
+            kafka: self.kafka.counters(),
+            native: native.unwrap_or_default(),
+            frame_bytes_free: self.kafka.free_frame_bytes(),
+        }
+    }
+
+    async fn drain(&self) {
+        let native = async {
+            if let Some(native) = &self.native {
+                native.drain().await;
+            }
+        };
+        zip(self.kafka.drain(), native).await;
+    }
+}
+
+impl<R: Runtime> Clone for Doors<R> {
+    fn clone(&self) -> Self {
+        Self {
+            kafka: self.kafka.clone(),
+            native: self.native.clone(),
+        }
+    }
 }
 
 pub(crate) async fn run<R: Runtime>(rt: R, plan: Arc<Plan>, seat: Seat) {
@@ -156,10 +219,9 @@ async fn obey<R: Runtime>(
             Ok((Stage::Started(broker), Report::Started))
         }
         (Order::Serve, Stage::Started(broker)) => {
-            let door = Door::open(broker.clone(), plan.listen, plan.door.clone()).await;
-            let door = door.map_err(|e| format!("listen on {}: {e}", plan.listen))?;
-            publish_figures(rt, &broker, &door, seat);
-            Ok((Stage::Serving(broker, door), Report::Serving))
+            let doors = Doors::open(&broker, plan).await?;
+            publish_figures(rt, &broker, &doors, seat);
+            Ok((Stage::Serving(broker, doors), Report::Serving))
         }
         (Order::Stop, stage) => {
             stop(stage).await?;
@@ -207,21 +269,17 @@ async fn register<R: Runtime>(broker: &Broker<R>, plan: &Plan) -> Result<(), Str
 }
 
 /// Sends this core's figures to the conductor once a second: no core ever serves HTTP.
-fn publish_figures<R: Runtime>(rt: &R, broker: &Broker<R>, door: &Door<R>, seat: &Seat) {
-    let (task, broker, door, reports) = (
+fn publish_figures<R: Runtime>(rt: &R, broker: &Broker<R>, doors: &Doors<R>, seat: &Seat) {
+    let (task, broker, doors, reports) = (
         rt.clone(),
         broker.clone(),
-        door.clone(),
+        doors.clone(),
         seat.reports.clone(),
     );
     rt.spawn(async move {
         loop {
             task.sleep(Duration::from_secs(1)).await;
-            let figures = Figures {
-                broker: broker.stats(),
-                door: door.counters(),
-                frame_bytes_free: door.free_frame_bytes(),
-            };
+            let figures = doors.figures(&broker);
             let report = Report::Figures(task.core(), Box::new(figures));
             if reports.send(report).is_err() {
                 return;
@@ -234,8 +292,8 @@ async fn stop<R: Runtime>(stage: Stage<R>) -> Result<(), String> {
     let broker = match stage {
         Stage::Idle | Stage::Opened(_) => return Ok(()),
         Stage::Started(broker) => broker,
-        Stage::Serving(broker, door) => {
-            door.drain().await;
+        Stage::Serving(broker, doors) => {
+            doors.drain().await;
             broker
         }
     };

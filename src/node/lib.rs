@@ -24,4 +24,4 @@ pub use cores::Figures;
 pub use inspect::{Flaw, inspect};
 pub use latency::LatencyChoice;
 pub use serve::serve;
-pub use settings::{CoreChoice, KEYS, Key, Settings};
+pub use settings::{CoreChoice, KEYS, Key, Native, Settings};

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use corelog_cluster::{Image, Node};
 use corelog_front::http::{self, Board};
+use corelog_front::native::Address;
 use corelog_rt::CommitMode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Settings;
-use crate::checks::{check_host, check_ports, check_space, segment_files_max};
+use crate::checks::{check_host, check_ports, check_space, core_ports, segment_files_max};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::facts::local;
@@ -47,9 +48,9 @@ pub fn serve(settings: &Settings) -> Result<(), String> {
 async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
-    check_ports(settings).await?;
     let cpus = cpus(&settings.cores);
     let cores = u16::try_from(cpus.len()).map_err(|_| "more cores than can be counted")?;
+    check_ports(settings, cores).await?;
     let connections_max = Limits::of_host(descriptors).connections_max(settings, cores)?;
     if !settings.data.join("placement").exists() {
         let space = corelog_rt::space(&settings.data);
@@ -185,7 +186,7 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
     let (host, port) = settings.advertised();
     let mut log = settings.log.clone();
     log.dir = settings.data.clone();
-    let door = corelog_front::kafka::Options {
+    let door = corelog_front::Options {
         request_bytes_max: broker.request_bytes_max,
         idle_max: broker.connection_idle_max,
         memory_bytes: settings.request_memory_bytes,
@@ -200,6 +201,16 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
             door.memory_bytes, door.request_bytes_max
         ));
     }
+    let native = match settings.native_listen()? {
+        Some(listen) => {
+            let told = Address {
+                host: settings.native_host(listen),
+                port: listen.port(),
+            };
+            Some((core_ports(listen, cores)?, told))
+        }
+        None => None,
+    };
     Ok(Plan {
         dir: settings.data.clone(),
         cluster: identity.cluster,
@@ -214,6 +225,7 @@ fn plan(settings: &Settings, identity: Identity, cores: u16) -> Result<Plan, Str
         log,
         door,
         listen: settings.kafka_listen,
+        native,
         recovered_bytes: AtomicU64::new(0),
     })
 }
@@ -238,6 +250,11 @@ fn greet(settings: &Settings, identity: Identity, cores: u16, took: Duration) {
         "  kafka       {} (clients are told {host}:{port})",
         settings.kafka_listen
     );
+    if let Ok(Some(listen)) = settings.native_listen() {
+        let last = listen.port().saturating_add(cores - 1);
+        let told = settings.native_host(listen);
+        println!("  native      {listen} to {last}, a port a core (clients are told {told})");
+    }
     println!(
         "  http        {} (/live /ready /metrics)",
         settings.http_listen

@@ -29,6 +29,10 @@ pub struct Settings {
     pub kafka_listen: SocketAddr,
     /// Host and port that clients are told; the listen address if none.
     pub kafka_advertise: Option<(String, u16)>,
+    /// Where core 0 listens for corelog's own protocol; core i listens at the port + i.
+    pub native: Native,
+    /// Host that clients of it are told; the listen address if none.
+    pub native_advertise: Option<String>,
     /// A core's; fewer where memory or descriptors are short.
     pub connections_max: u32,
     /// A core's pool for requests and responses.
@@ -44,6 +48,18 @@ pub struct Settings {
     /// Kafka's broker configurations, by Kafka's names.
     pub broker: BTreeMap<String, String>,
 }
+
+/// Where corelog's own protocol is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Native {
+    /// On loopback, 100 ports above Kafka's protocol: 9192 beside 9092.
+    Beside,
+    At(SocketAddr),
+    Off,
+}
+
+/// How far above the port of Kafka's protocol the native one is, if nothing is said.
+const NATIVE_PORTS_ABOVE: u16 = 100;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CoreChoice {
@@ -66,6 +82,8 @@ impl Default for Settings {
             insecure: false,
             kafka_listen: SocketAddr::new(loopback, 9092),
             kafka_advertise: None,
+            native: Native::Beside,
+            native_advertise: None,
             connections_max: 16_384,
             request_memory_bytes: 256 << 20,
             request_wait: Duration::from_secs(30),
@@ -157,6 +175,25 @@ pub const KEYS: &[Key] = &[
         "HOST:PORT that clients are told (the listen address)",
         |s, v| {
             s.kafka_advertise = Some(host_port(v)?);
+            Ok(())
+        }
+    ),
+    key!(
+        "native.listen",
+        "address of core 0, others at the ports after it, or off (127.0.0.1, Kafka's port + 100)",
+        |s, v| {
+            s.native = match v {
+                "off" => Native::Off,
+                _ => Native::At(address(v)?),
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "native.advertise",
+        "host that native clients are told (the listen address)",
+        |s, v| {
+            s.native_advertise = Some(host(v)?);
             Ok(())
         }
     ),
@@ -352,8 +389,19 @@ impl Settings {
                  add --advertise-kafka HOST:PORT"
             ));
         }
-        let open = [listen, self.http_listen]
+        let native = self.native_listen()?;
+        if native.is_some_and(|native| native.ip().is_unspecified())
+            && self.native_advertise.is_none()
+        {
+            return Err(
+                "native.listen is every address, so clients must be told one: \
+                 add --advertise-native HOST"
+                    .into(),
+            );
+        }
+        let open = [Some(listen), Some(self.http_listen), native]
             .into_iter()
+            .flatten()
             .find(|a| !a.ip().is_loopback());
         if let Some(open) = open
             && !self.insecure
@@ -367,6 +415,30 @@ impl Settings {
             return Err("port 0 gives a port that clients cannot be told: name one".into());
         }
         Ok(())
+    }
+
+    /// Where core 0 listens for corelog's own protocol; none if it is off.
+    ///
+    /// # Errors
+    /// A port that the other cores' cannot follow.
+    pub fn native_listen(&self) -> Result<Option<SocketAddr>, String> {
+        let address = match self.native {
+            Native::Off => return Ok(None),
+            Native::At(address) => Some(address).filter(|address| address.port() > 0),
+            Native::Beside => {
+                let port = self.kafka_listen.port().checked_add(NATIVE_PORTS_ABOVE);
+                port.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+            }
+        };
+        let none = "clients cannot be told the ports of the native protocol: \
+             name one with --listen-native ADDR, or off";
+        address.map(Some).ok_or_else(|| none.into())
+    }
+
+    /// The host that native clients are told.
+    pub(crate) fn native_host(&self, listen: SocketAddr) -> String {
+        let told = self.native_advertise.clone();
+        told.unwrap_or_else(|| listen.ip().to_string())
     }
 
     /// What clients are told to connect to.
@@ -423,6 +495,13 @@ fn address(value: &str) -> Result<SocketAddr, String> {
     value
         .parse()
         .map_err(|_| "is an address such as 127.0.0.1:9092".into())
+}
+
+fn host(value: &str) -> Result<String, String> {
+    match value.is_empty() || value.contains(':') && value.parse::<IpAddr>().is_err() {
+        true => Err("is a host without a port, such as broker1.example.org".into()),
+        false => Ok(value.to_owned()),
+    }
 }
 
 fn host_port(value: &str) -> Result<(String, u16), String> {

@@ -21,6 +21,8 @@ fn every_key_flips_something() {
         ("insecure", "true"),
         ("kafka.listen", "127.0.0.1:1"),
         ("kafka.advertise", "h:1"),
+        ("native.listen", "127.0.0.1:3"),
+        ("native.advertise", "h"),
         ("kafka.connections_max", "5"),
         ("kafka.memory_bytes", "512MiB"),
         ("kafka.request_wait_seconds", "7"),
@@ -113,6 +115,40 @@ fn others_are_served_only_on_purpose() {
     ];
     assert!(check(&wildcard).is_ok());
     assert!(check(&[("http.listen", "0.0.0.0:1")]).is_err());
+    let refused = check(&[("native.listen", "10.0.0.1:9192")]);
+    assert!(refused.unwrap_err().contains("--insecure"));
+    let refused = check(&[("native.listen", "0.0.0.0:9192"), ("insecure", "true")]);
+    assert!(refused.unwrap_err().contains("--advertise-native"));
+    let wildcard = [
+        ("native.listen", "0.0.0.0:9192"),
+        ("native.advertise", "me"),
+        ("insecure", "true"),
+    ];
+    assert!(check(&wildcard).is_ok());
+}
+
+#[test]
+fn the_native_protocol_is_beside_kafkas_unless_it_is_told_otherwise() {
+    let listen = |pairs: &[(&str, &str)]| {
+        let mut settings = Settings::default();
+        for (name, value) in pairs {
+            settings.set(name, value).unwrap();
+        }
+        settings
+            .native_listen()
+            .map(|at| at.map(|at| at.to_string()))
+    };
+    assert_eq!(listen(&[]), Ok(Some("127.0.0.1:9192".into())));
+    // Never open to others by itself.
+    let moved = listen(&[("kafka.listen", "0.0.0.0:5000")]);
+    assert_eq!(moved, Ok(Some("127.0.0.1:5100".into())));
+    assert_eq!(listen(&[("native.listen", "off")]), Ok(None));
+    let named = listen(&[("native.listen", "127.0.0.1:7000")]);
+    assert_eq!(named, Ok(Some("127.0.0.1:7000".into())));
+    assert!(listen(&[("kafka.listen", "127.0.0.1:65500")]).is_err());
+    assert!(listen(&[("native.listen", "127.0.0.1:0")]).is_err());
+    let mut settings = Settings::default();
+    assert!(settings.set("native.advertise", "me:9192").is_err());
 }
 
 #[test]

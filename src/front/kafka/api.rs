@@ -12,7 +12,7 @@ use corelog_wire::kafka::{ApiKey, ApiVersion, ApiVersionsResponse, Encoder, Erro
 use super::call::{Call, Head};
 use super::context::Context;
 use super::handlers;
-use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
+use crate::connection::{Frame, Order, Reply, Response, Service, Started, Task};
 
 type Start<R> = fn(Call<R>) -> Task<Started>;
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use corelog_rt::{Credit, Runtime};
-use corelog_wire::kafka::{Encoder, ErrorCode, Message, RequestHeader};
+use corelog_wire::kafka::{Encoder, Message, RequestHeader};
 
 use super::api::{Api, Estimate};
 use super::context::Context;
-use super::service::{Frame, Reply, Response};
+use crate::connection::{Frame, Reply, Response};
+pub(super) use crate::operation::Fault;
 
 /// The body contradicts its format: the connection is closed, as Kafka does.
 #[derive(Debug)]
@@ -145,21 +146,6 @@ fn encode<'m, R: Runtime>(
     }
 }
 
-impl Reply {
-    /// The memory goes back once the response is sent; what it does not need goes back now.
-    pub(super) fn holding(self, mut credit: Credit) -> Reply {
-        match self {
-            // A handler that took its memory itself holds it already.
-            Reply::Send(mut response) if response.credit.is_none() => {
-                credit.shrink_to(response.bytes());
-                response.credit = Some(credit);
-                Reply::Send(response)
-            }
-            other => other,
-        }
-    }
-}
-
 /// What a frame's header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Head {
@@ -183,42 +169,5 @@ impl Head {
             correlation_id: header.correlation_id,
             body_at: frame.len() - body.len(),
         })
-    }
-}
-
-/// An error and what a person may be told of it.
-#[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) code: ErrorCode,
-    pub(super) message: Option<String>,
-}
-
-impl Fault {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: Some(message.into()),
-        }
-    }
-}
-
-impl From<ErrorCode> for Fault {
-    fn from(code: ErrorCode) -> Self {
-        Self {
-            code,
-            message: None,
-        }
-    }
-}
-
-impl From<&corelog_broker::Error> for Fault {
-    fn from(error: &corelog_broker::Error) -> Self {
-        Self::new(super::error::code(error), error.to_string())
-    }
-}
-
-impl From<corelog_broker::Error> for Fault {
-    fn from(error: corelog_broker::Error) -> Self {
-        Self::from(&error)
     }
 }

@@ -6,29 +6,16 @@
 
 mod api;
 mod call;
-mod connection;
 mod context;
 mod door;
 mod error;
-mod frames;
 mod handlers;
-mod lane;
-mod options;
 pub mod recovering;
-mod service;
 mod sessions;
 mod share_sessions;
 
 #[cfg(test)]
-mod connection_test;
-#[cfg(test)]
-mod deadlines_test;
-#[cfg(test)]
-mod node;
-#[cfg(test)]
 mod protocol_test;
-#[cfg(test)]
-mod testing;
 
-pub use door::{Counters, Door};
-pub use options::Options;
+pub(crate) use door::FRAMING;
+pub use door::open;

@@ -13,7 +13,7 @@ use corelog_wire::kafka::{
 };
 
 use super::api::{Api, advertised};
-use super::node::{Client, batch, check, produce_request};
+use crate::node::{Client, batch, check, produce_request};
 
 /// A frame with a header that is not flexible.
 fn raw(key: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<Bytes> {

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::api::{Api, advertised, unsupported};
 use super::call::Head;
-use super::service::Reply;
+use crate::connection::Reply;
 
 /// Connections at a time, and what each may send at once: the node has not yet set aside memory.
 const CONNECTIONS_MAX: usize = 64;

@@ -1,6 +1,6 @@
 //! A message to bytes, and the archive of a frame that has arrived.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rkyv::api::high::{HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::ser::allocator::ArenaHandle;
@@ -11,6 +11,9 @@ use super::api::Api;
 use super::header::{ALIGN, HEADER_BYTES, Header, META_BYTES_MAX, error};
 use crate::{Error, ErrorKind};
 
+/// Header and archive of most messages.
+const HEAD_BYTES: usize = 256;
+
 /// A type of one version of an API, as a request or as a response.
 pub trait Message: Archive {
     const API: Api;
@@ -19,7 +22,26 @@ pub trait Message: Archive {
     const FLAGS: u8;
 }
 
-/// The parts of a frame, gathered: the payload is not copied.
+/// A message that can be sent. Every [`Message`] is one.
+pub trait Outbound {
+    /// [`encode`]d.
+    ///
+    /// # Errors
+    /// As there.
+    fn frame(&self, correlation: u64, flags: u8, payload: Vec<Bytes>) -> Result<Vec<Bytes>, Error>;
+}
+
+impl<M> Outbound for M
+where
+    M: Message + for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
+{
+    fn frame(&self, correlation: u64, flags: u8, payload: Vec<Bytes>) -> Result<Vec<Bytes>, Error> {
+        encode(correlation, flags, self, payload)
+    }
+}
+
+/// The parts of a frame, gathered: the payload is not copied, and the archive is written behind the
+/// header's place.
 ///
 /// # Errors
 /// `Length` if the archive is longer than [`META_BYTES_MAX`], or the payload than 4 GiB.
@@ -32,9 +54,16 @@ pub fn encode<M>(
 where
     M: Message + for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
 {
-    let meta = rkyv::to_bytes::<rancor::Error>(message).map_err(|_| error(ErrorKind::Length))?;
+    // Room for a message of a few parts, so that it does not grow.
+    let mut head = AlignedVec::with_capacity(HEAD_BYTES);
+    head.extend_from_slice(&[0; HEADER_BYTES]);
+    let head = rkyv::api::high::to_bytes_in::<_, rancor::Error>(message, head);
+    let mut head = head.map_err(|_| error(ErrorKind::Length))?;
     let payload_bytes = payload.iter().map(|part| part.len() as u64).sum::<u64>();
     let payload_bytes = u32::try_from(payload_bytes).map_err(|_| error(ErrorKind::Length))?;
+    let (place, meta) = head
+        .split_first_chunk_mut::<HEADER_BYTES>()
+        .ok_or(error(ErrorKind::Length))?;
     if meta.len() > META_BYTES_MAX as usize {
         return Err(error(ErrorKind::Length));
     }
@@ -42,14 +71,10 @@ where
     let root = u32::try_from(root).map_err(|_| error(ErrorKind::Length))?;
     let selector = (M::API.number(), M::VERSION);
     let flags = M::FLAGS | flags;
-    let header = Header::seal(flags, selector, correlation, (&meta, root), payload_bytes);
-    let whole = (HEADER_BYTES + meta.len()).next_multiple_of(ALIGN);
-    let mut head = BytesMut::with_capacity(whole);
-    head.extend_from_slice(&header);
-    head.extend_from_slice(&meta);
-    head.resize(whole, 0);
+    *place = Header::seal(flags, selector, correlation, (meta, root), payload_bytes);
+    head.resize(head.len().next_multiple_of(ALIGN), 0);
     let mut parts = Vec::with_capacity(1 + payload.len());
-    parts.push(head.freeze());
+    parts.push(Bytes::from_owner(head));
     parts.extend(payload);
     Ok(parts)
 }

@@ -11,6 +11,7 @@ mod header;
 mod ranges;
 pub mod v1;
 pub mod v2;
+mod view;
 
 #[cfg(test)]
 mod golden_test;
@@ -18,8 +19,9 @@ mod golden_test;
 mod native_test;
 
 pub use api::{Api, ApiRange, common};
-pub use frame::{Message, Meta, encode};
+pub use frame::{Message, Meta, Outbound, encode};
 pub use header::{
     FLAG_MORE, FLAG_RESPONSE, HEADER_BYTES, Header, Limits, META_BYTES_MAX, PREFIX_BYTES,
 };
 pub use ranges::{Place, check_places};
+pub use view::View;

@@ -13,8 +13,8 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::coordinator_code;
-use super::super::service::Reply;
 use super::transactions::{ask, fenced_code, producer};
+use crate::connection::Reply;
 
 const BATCHED_VERSION_MIN: i16 = 4;
 /// From these versions on, a client knows PRODUCER_FENCED (90) and TRANSACTION_ABORTABLE (120).

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use corelog_broker::{AdminReply, AdminRequest, Error, Outcomes};
+use corelog_broker::{AdminReply, AdminRequest, Outcomes};
 use corelog_rt::Runtime;
 
 use super::super::call::Call;
+pub(super) use crate::operation::done;
 
 /// A change is committed by a flush or two; a client that gives less time gets this all the same.
 const LIMIT_MIN: Duration = Duration::from_secs(1);
@@ -17,7 +18,7 @@ pub(super) fn limit(timeout_ms: i32) -> Duration {
     asked.clamp(LIMIT_MIN, LIMIT_MAX)
 }
 
-/// Asks for changes of the metadata; gives `count` outcomes. Asks nothing if there are none.
+/// [`crate::operation::admin`], of a call.
 pub(super) async fn admin<R: Runtime, T>(
     call: &Call<R>,
     request: AdminRequest,
@@ -25,21 +26,5 @@ pub(super) async fn admin<R: Runtime, T>(
     count: usize,
     outcomes: impl FnOnce(AdminReply) -> Outcomes<T>,
 ) -> Outcomes<T> {
-    if count == 0 {
-        return Vec::new();
-    }
-    match call.context.broker.admin(request, limit).await {
-        Ok(reply) => outcomes(reply),
-        Err(error) => std::iter::repeat_with(|| Err::<T, Error>(error.clone()))
-            .take(count)
-            .collect(),
-    }
-}
-
-/// The outcomes of everything but created topics.
-pub(super) fn done(reply: AdminReply) -> Outcomes<()> {
-    match reply {
-        AdminReply::Done(outcomes) => outcomes,
-        _ => unreachable!("changes are answered as done"),
-    }
+    crate::operation::admin(&call.context.broker, request, limit, count, outcomes).await
 }

@@ -7,8 +7,8 @@ use corelog_wire::kafka::{
     IncrementalAlterConfigsResource, IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
 };
 
-use super::super::node::{Client, batch, check, check_with};
 use super::describe_configs::{BROKER, TOPIC};
+use crate::node::{Client, batch, check, check_with};
 
 const NONE: ErrorCode = ErrorCode::NONE;
 

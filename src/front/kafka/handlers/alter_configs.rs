@@ -12,10 +12,10 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
 use super::admin::{admin, done};
 use super::describe_configs::{BROKER, TOPIC, broker, unknown_kind};
 use super::parts::{good, merge};
+use crate::connection::Reply;
 
 /// These requests carry no limit of their own.
 const WAIT_MAX: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use corelog_wire::kafka::{
 
 use super::super::api::advertised;
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
+use crate::connection::Reply;
 
 /// At 2 clients give each transaction an epoch of its own, and leave it to Produce to add partitions
 /// (KIP-890).

@@ -11,9 +11,9 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::ask;
 use super::operations;
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ConsumerGroupDescribeRequest::decode(call.version, call.body())?;

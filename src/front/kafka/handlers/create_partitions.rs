@@ -10,9 +10,9 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
 use super::admin::{admin, done, limit};
 use super::parts::{good, merge};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = CreatePartitionsRequest::decode(call.version, call.body())?;

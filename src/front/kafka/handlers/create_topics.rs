@@ -10,10 +10,10 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
 use super::admin::{admin, limit};
 use super::describe_configs::source_number;
 use super::parts::{good, merge};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = CreateTopicsRequest::decode(call.version, call.body())?;

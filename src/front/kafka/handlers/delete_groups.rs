@@ -7,10 +7,10 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, code};
 use super::share_group::described;
 use super::share_offsets::forget;
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = DeleteGroupsRequest::decode(call.version, call.body())?;

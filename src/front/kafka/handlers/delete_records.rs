@@ -9,8 +9,8 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
 use super::parts::{good, key_of, merge};
+use crate::connection::Reply;
 
 /// Kafka's name for everything up to the high watermark.
 const HIGH_WATERMARK: i64 = -1;

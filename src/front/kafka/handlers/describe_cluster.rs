@@ -6,8 +6,8 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::operations;
+use crate::connection::Reply;
 
 /// Kafka's numbers of endpoints.
 const BROKERS: i8 = 1;

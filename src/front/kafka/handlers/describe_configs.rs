@@ -11,7 +11,7 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
+use crate::connection::Reply;
 
 /// Kafka's numbers of what has configurations.
 pub(super) const TOPIC: i8 = 2;

@@ -13,7 +13,7 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::code;
-use super::super::service::Reply;
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = DescribeLogDirsRequest::decode(call.version, call.body())?;

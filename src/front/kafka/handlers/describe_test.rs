@@ -10,8 +10,8 @@ use corelog_wire::kafka::{
 use corelog_base::{ProducerEpoch, ProducerId, TimestampMs};
 use corelog_record::{BatchBuilder, Codec, ProducerState};
 
-use super::super::node::{Client, batch, check};
 use super::describe_configs::{BROKER, TOPIC};
+use crate::node::{Client, batch, check};
 
 const NONE: ErrorCode = ErrorCode::NONE;
 

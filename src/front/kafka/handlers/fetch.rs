@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
-use corelog_broker::{Error, FetchPart, FetchRequest, Fetched, Isolation, Outcomes, PartitionKey};
+use corelog_broker::{Error, FetchPart, Fetched, Isolation, PartitionKey};
 use corelog_record::{Codec, batches};
-use corelog_rt::{Credit, Credits, Runtime};
+use corelog_rt::{Credit, Runtime};
 use corelog_wire::kafka::{
     self, AbortedTransaction, Array, ErrorCode, FetchResponse, FetchableTopicResponse,
     PartitionData, Records,
@@ -15,27 +15,14 @@ use corelog_wire::kafka::{
 use super::super::call::{Call, Malformed};
 use super::super::context::Context;
 use super::super::error::{code, session_code};
-use super::super::service::{Reply, Started, Task};
 use super::super::sessions::{Asked, Key, Plan, Told, TopicRef, Wanted};
 use super::produce::current_leader;
+use crate::connection::{Reply, Started, Task};
+use crate::operation::{Memory, Patience, Read};
 
-/// The most that one response carries, whatever the client permits; less where memory is short.
-const RESPONSE_BYTES_MAX: u64 = 8 << 20;
-/// What a long poll that waits for more than is its own may read when it wakes, and how long it
-/// may wait.
-const WOKEN_BYTES_MAX: u64 = 1 << 20;
-const WOKEN_WAIT_MAX: Duration = Duration::from_millis(500);
-/// What every response may carry without asking the pool: the connection's own.
-const OWN_BYTES: u64 = 64 << 10;
-/// A request of this size, decoded, is the connection's own memory too while it waits: four times
-/// its length. A larger one, for hundreds of partitions, waits on memory that all share.
-const OWN_REQUEST_BYTES: u64 = 16 << 10;
-const LARGE_WAIT_MAX: Duration = Duration::from_millis(100);
 /// From these versions on: topics by id, zstd.
 const IDS_VERSION_MIN: i16 = 13;
 const ZSTD_VERSION_MIN: i16 = 10;
-/// A long poll waits at most this, so that nothing is held for hours by a client's mistake.
-const WAIT_MAX: Duration = Duration::from_secs(300);
 
 pub(in super::super) fn start<R: Runtime>(call: Call<R>) -> Task<Started> {
     Box::pin(async move {
@@ -72,7 +59,12 @@ async fn handle<R: Runtime>(call: &Call<R>, work: Credit) -> Result<Reply, Malfo
         bytes_max: u64::try_from(request.max_bytes).unwrap_or(0),
     };
     let patience = Patience::of(call.body().len() as u64, work);
-    let (outcomes, credit) = read.run(context, patience).await;
+    let memory = Memory {
+        broker: &context.broker,
+        records: &context.records,
+    };
+    let (outcomes, credit) = read.run(&memory, patience.wait_max).await;
+    drop(patience);
     let reply = answer(call, &plan, &outcomes, read.isolation);
     Ok(match credit {
         Some(credit) => reply.holding(credit),
@@ -147,167 +139,6 @@ fn part<R: Runtime>(context: &Context<R>, key: &Key, wanted: &Wanted) -> Result<
         leader_epoch: wanted.leader_epoch,
         bytes_max: u64::from(wanted.bytes_max),
     })
-}
-
-fn bytes_of(found: &Outcomes<Fetched>) -> u64 {
-    found.iter().flatten().map(Fetched::bytes).sum()
-}
-
-struct Read {
-    isolation: Isolation,
-    parts: Vec<Result<FetchPart, Error>>,
-    wait_max: Duration,
-    bytes_min: u64,
-    bytes_max: u64,
-}
-
-impl Read {
-    /// Reads what is there; if that is too little, waits for more. Who waits holds no memory that
-    /// others need, unless it is for much at once, and then for a moment only.
-    async fn run<R: Runtime>(
-        &self,
-        context: &Context<R>,
-        patience: Patience,
-    ) -> (Outcomes<Fetched>, Option<Credit>) {
-        let (found, allowance) = self.read_now(context).await;
-        let bytes = bytes_of(&found);
-        let is_enough = bytes >= self.bytes_min.min(allowance.bytes);
-        let is_final = self.parts.is_empty() || found.iter().any(Result::is_err);
-        if is_enough || is_final || self.wait_max.is_zero() {
-            return (found, allowance.credit);
-        }
-        drop((found, allowance));
-        let (allowance, wait_max) = match self.bytes_min {
-            ..=OWN_BYTES => (Allowance::own(self.bytes_max), patience.wait_max),
-            _ => {
-                let bytes = self.bytes_max.min(WOKEN_BYTES_MAX);
-                let wait_max = patience.wait_max.min(WOKEN_WAIT_MAX);
-                (Allowance::take(&context.records, bytes), wait_max)
-            }
-        };
-        let found = self
-            .read(context, self.wait_max.min(wait_max), &allowance)
-            .await;
-        let covered = match allowance.credit {
-            Some(_) => allowance.bytes,
-            None => OWN_BYTES / 2,
-        };
-        if bytes_of(&found) <= covered {
-            return (found, allowance.credit);
-        }
-        // There may be more than was permitted.
-        drop((found, allowance));
-        let (found, allowance) = self.read_now(context).await;
-        (found, allowance.credit)
-    }
-
-    async fn read_now<R: Runtime>(&self, context: &Context<R>) -> (Outcomes<Fetched>, Allowance) {
-        let allowance = Allowance::take(&context.records, self.bytes_max.min(RESPONSE_BYTES_MAX));
-        self.read_covered(context, allowance).await
-    }
-
-    /// Reads what the allowance permits. Where the first batch is larger and comes all the same,
-    /// it is let go, and read again once there is memory for it: it would be held for as long as
-    /// the client pleases.
-    async fn read_covered<R: Runtime>(
-        &self,
-        context: &Context<R>,
-        allowance: Allowance,
-    ) -> (Outcomes<Fetched>, Allowance) {
-        let found = self.read(context, Duration::ZERO, &allowance).await;
-        let bytes = bytes_of(&found);
-        if bytes <= allowance.bytes.max(OWN_BYTES) {
-            return (found, allowance);
-        }
-        drop((found, allowance));
-        let covered = Allowance::wait(&context.records, bytes).await;
-        let found = self.read(context, Duration::ZERO, &covered).await;
-        (found, covered)
-    }
-
-    async fn read<R: Runtime>(
-        &self,
-        context: &Context<R>,
-        wait_max: Duration,
-        allowance: &Allowance,
-    ) -> Outcomes<Fetched> {
-        let request = FetchRequest {
-            isolation: self.isolation,
-            wait_max,
-            bytes_min: self.bytes_min.min(allowance.bytes),
-            bytes_max: allowance.bytes,
-            parts: self.parts.iter().flatten().copied().collect(),
-        };
-        let mut read = context.broker.fetch(request).await.into_iter();
-        let outcomes = self.parts.iter().map(|part| match part {
-            Ok(_) => read.next().unwrap_or(Err(Error::Stopping)),
-            Err(error) => Err(error.clone()),
-        });
-        outcomes.collect()
-    }
-}
-
-/// How long a poll may wait for records, and what it holds meanwhile of the memory that all share.
-struct Patience {
-    wait_max: Duration,
-    /// Until the answer is there.
-    _work: Option<Credit>,
-}
-
-impl Patience {
-    /// A small request waits on the connection's own memory, so that any number of them may; a
-    /// large one holds what others need.
-    fn of(body_bytes: u64, work: Credit) -> Patience {
-        match body_bytes {
-            ..=OWN_REQUEST_BYTES => Patience {
-                wait_max: WAIT_MAX,
-                _work: None,
-            },
-            _ => Patience {
-                wait_max: LARGE_WAIT_MAX,
-                _work: Some(work),
-            },
-        }
-    }
-}
-
-/// How much a response may carry, and the memory for it. The first batch of a response comes
-/// even if it exceeds this.
-struct Allowance {
-    bytes: u64,
-    credit: Option<Credit>,
-}
-
-impl Allowance {
-    /// As much of `wanted` as is free, never waiting.
-    fn take(records: &Credits, wanted: u64) -> Allowance {
-        let mut bytes = wanted;
-        while bytes > OWN_BYTES {
-            if let Some(credit) = records.try_take(bytes) {
-                return Allowance {
-                    bytes,
-                    credit: Some(credit),
-                };
-            }
-            bytes /= 2;
-        }
-        Allowance::own(wanted)
-    }
-
-    fn own(wanted: u64) -> Allowance {
-        Allowance {
-            bytes: wanted.min(OWN_BYTES),
-            credit: None,
-        }
-    }
-
-    /// All of `bytes`, or all that there is. Who waits holds no records.
-    async fn wait(records: &Credits, bytes: u64) -> Allowance {
-        Allowance {
-            bytes,
-            credit: Some(records.take(bytes.min(records.total())).await),
-        }
-    }
 }
 
 fn answer<R: Runtime>(

@@ -9,8 +9,8 @@ use corelog_wire::kafka::{
     FetchTopic, ForgottenTopic, ProduceRequest,
 };
 
-use super::super::Options;
-use super::super::node::{Node, batch, check, check_door, produce_request, produced, values};
+use crate::Options;
+use crate::node::{Node, batch, check, check_door, produce_request, produced, values};
 
 const SECOND: Duration = Duration::from_secs(1);
 

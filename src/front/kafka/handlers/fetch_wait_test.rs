@@ -6,8 +6,8 @@ use corelog_base::TopicId;
 use corelog_rt::Runtime;
 use corelog_wire::kafka::FetchResponse;
 
-use super::super::node::{Node, batch, check};
 use super::fetch_test::{filled, partition, request, told};
+use crate::node::{Node, batch, check};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use corelog_wire::kafka::{
 use super::super::call::{Call, Malformed};
 use super::super::context::Endpoint;
 use super::super::error::coordinator_code;
-use super::super::service::Reply;
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = FindCoordinatorRequest::decode(call.version, call.body())?;

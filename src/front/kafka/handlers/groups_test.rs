@@ -12,7 +12,7 @@ use corelog_wire::kafka::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
-use super::super::node::{Client, check};
+use crate::node::{Client, check};
 
 /// Asks until the coordinator has loaded.
 async fn ready(client: &mut Client, group: &str) {

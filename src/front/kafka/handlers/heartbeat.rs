@@ -5,8 +5,8 @@ use corelog_rt::Runtime;
 use corelog_wire::kafka::{HeartbeatRequest, HeartbeatResponse};
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, code, membership};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = HeartbeatRequest::decode(call.version, call.body())?;

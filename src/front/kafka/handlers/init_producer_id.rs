@@ -8,8 +8,8 @@ use corelog_wire::kafka::{ErrorCode, InitProducerIdRequest, InitProducerIdRespon
 
 use super::super::call::{Call, Malformed};
 use super::super::error::code;
-use super::super::service::Reply;
 use super::transactions::{ask, fenced_code, producer};
+use crate::connection::Reply;
 
 /// From this version on, a client knows PRODUCER_FENCED (90).
 const FENCED_VERSION_MIN: i16 = 4;

@@ -9,8 +9,8 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, client};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = JoinGroupRequest::decode(call.version, call.body())?;

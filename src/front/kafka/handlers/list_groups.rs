@@ -5,8 +5,8 @@ use corelog_rt::Runtime;
 use corelog_wire::kafka::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::ask_all;
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ListGroupsRequest::decode(call.version, call.body())?;

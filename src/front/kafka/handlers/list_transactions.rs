@@ -14,8 +14,8 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::coordinator_code;
-use super::super::service::Reply;
 use super::transactions::{ANSWER_MAX, ask};
+use crate::connection::Reply;
 
 pub(in super::super) async fn list<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ListTransactionsRequest::decode(call.version, call.body())?;

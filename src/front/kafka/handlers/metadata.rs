@@ -1,13 +1,10 @@
 //! Metadata: brokers, and topics with their partitions' leaders; creates topics on the way.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use corelog_base::{PartitionIndex, TopicId};
-use corelog_broker::{AdminReply, AdminRequest, Error, Leadership, PartitionKey};
-use corelog_cluster::{
-    Error as PlanError, Image, Kind, Topic, TopicSpec, check_topic_name, is_internal,
-};
+use corelog_broker::{Leadership, PartitionKey};
+use corelog_cluster::{Image, Topic, is_internal};
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{
     Array, ErrorCode, MetadataRequest, MetadataRequestTopic, MetadataResponse,
@@ -16,12 +13,9 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::context::Context;
-use super::super::error;
-use super::super::service::Reply;
 use super::operations;
-
-/// How long a topic that is created on the way may take; the client asks again after it.
-const CREATE_WAIT_MAX: Duration = Duration::from_secs(10);
+use crate::connection::Reply;
+use crate::operation;
 
 /// How a topic was asked for, and what became of it.
 enum Found<'a> {
@@ -89,60 +83,16 @@ fn find<'a, R: Runtime>(
 
 /// Creates the topics that were asked for by name and are not there, if the broker permits it.
 async fn create_missing<R: Runtime>(context: &Context<R>, found: &mut [Found<'_>]) {
-    if !context
-        .broker
-        .image(|image| image.broker_settings().auto_create_topics)
-    {
-        return;
-    }
-    let mut missing: BTreeMap<&str, ErrorCode> = BTreeMap::new();
-    for topic in found.iter_mut() {
-        if let Found::Named(name, code) = topic {
-            match check_topic_name(name) {
-                Ok(()) => drop(missing.insert(name, *code)),
-                Err(_) => *code = ErrorCode::INVALID_TOPIC_EXCEPTION,
-            }
-        }
-    }
-    if missing.is_empty() {
-        return;
-    }
-    let topics = missing.keys().map(|name| TopicSpec {
-        name: (*name).to_owned(),
-        partitions: -1,
-        replication: -1,
-        ..TopicSpec::default()
+    let broker = &context.broker;
+    let missing = found.iter().filter_map(|topic| match topic {
+        Found::Named(name, _) => Some(*name),
+        _ => None,
     });
-    let request = AdminRequest::CreateTopics {
-        topics: topics.collect(),
-        validate_only: false,
-    };
-    match context.broker.admin(request, CREATE_WAIT_MAX).await {
-        Ok(AdminReply::Created(outcomes)) => {
-            for (code, outcome) in missing.values_mut().zip(outcomes) {
-                *code = match outcome {
-                    // Another connection is quicker, but not yet done: the client asks again.
-                    Ok(_)
-                    | Err(Error::Cluster(PlanError {
-                        kind: Kind::TopicExists,
-                        ..
-                    })) => ErrorCode::LEADER_NOT_AVAILABLE,
-                    Err(error) => error::code(&error),
-                };
-            }
-        }
-        Ok(_) => unreachable!("created topics answer their creation"),
-        // Whether it happens is open: the client asks again.
-        Err(_) => missing
-            .values_mut()
-            .for_each(|c| *c = ErrorCode::LEADER_NOT_AVAILABLE),
-    }
+    let refused = operation::create_missing(broker, missing).await;
     for topic in found {
         if let Found::Named(name, _) = topic {
-            let id = context
-                .broker
-                .image(|image| image.topic_named(name).map(|t| t.id));
-            match (id, missing.get(name)) {
+            let id = broker.image(|image| image.topic_named(name).map(|t| t.id));
+            match (id, refused.get(name)) {
                 // Also when another connection was quicker.
                 (Some(id), _) => *topic = Found::Topic(id),
                 (None, Some(code)) => *topic = Found::Named(name, *code),

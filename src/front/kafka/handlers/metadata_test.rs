@@ -4,7 +4,7 @@ use corelog_wire::kafka::{
     ErrorCode, MetadataRequest, MetadataRequestTopic, MetadataResponse,
 };
 
-use super::super::node::{Client, batch, check, check_with};
+use crate::node::{Client, batch, check, check_with};
 
 fn named(names: &[&'static str]) -> MetadataRequest<'static> {
     let topics = names.iter().map(|name| MetadataRequestTopic {

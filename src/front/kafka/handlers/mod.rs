@@ -4,7 +4,6 @@ pub(super) mod add_partitions_to_txn;
 mod admin;
 pub(super) mod alter_configs;
 pub(super) mod api_versions;
-mod batch;
 pub(super) mod consumer_group_describe;
 pub(super) mod consumer_group_heartbeat;
 pub(super) mod create_partitions;

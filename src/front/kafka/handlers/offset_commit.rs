@@ -9,8 +9,8 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, codes, membership};
+use crate::connection::Reply;
 
 /// A topic of the request: what of it can be committed, and one place a partition; None is for the
 /// coordinator to say.

@@ -13,8 +13,8 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::coordinator_code;
-use super::super::service::Reply;
 use super::groups::{ask, membership};
+use crate::connection::Reply;
 
 /// What is told of a topic.
 struct Told {

@@ -6,7 +6,7 @@ use corelog_wire::kafka::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 
-use super::super::node::{Client, batch, check};
+use crate::node::{Client, batch, check};
 
 const NONE: ErrorCode = ErrorCode::NONE;
 const BASE: i64 = 1_700_000_000_000;

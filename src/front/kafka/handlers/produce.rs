@@ -4,25 +4,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use corelog_base::TopicId;
-use corelog_broker::{
-    Acks, Error, PartitionKey, ProducePart, ProduceRequest, Produced, SubmittedProduce, Verified,
-};
+use corelog_broker::{Acks, Error, ProduceRequest, Produced, SubmittedProduce};
 use corelog_rt::{Credit, Credits, Runtime};
 use corelog_wire::kafka::{
-    self, ErrorCode, LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse,
-    TopicProduceResponse,
+    self, Array, BatchIndexAndErrorMessage, ErrorCode, LeaderIdAndEpoch, PartitionProduceResponse,
+    ProduceResponse, TopicProduceResponse,
 };
 
 use super::super::call::{Call, Caller, Fault, Malformed};
 use super::super::context::Endpoint;
-use super::super::service::{Reply, Started, Task};
-use super::batch::{Refusal, Rules};
 use super::produce_transaction::{Batch, verify};
+use crate::connection::{Reply, Started, Task};
+use crate::operation::{Accepted, Batches, Place, Refusal, Rules, TopicRef, Zstd};
 
 /// With acks 0 and 1, which Kafka answers at the append, clients may send any timeout.
 const COMMIT_WAIT_MIN: Duration = Duration::from_secs(30);
+
+/// From this version on, a client that can read zstd may send it.
+const ZSTD_VERSION_MIN: i16 = 7;
 
 /// What a client is told of one partition.
 struct Answer {
@@ -72,6 +72,7 @@ async fn submit<R: Runtime>(
     };
     plan.verify(&call).await;
     let (caller, body, credit) = call.take_body();
+    let (parts, recompressed) = plan.batches.split(body);
     let request = ProduceRequest {
         acks: match plan.acks {
             -1 => Acks::InSync,
@@ -81,26 +82,16 @@ async fn submit<R: Runtime>(
             -1 => plan.timeout,
             _ => plan.timeout.max(COMMIT_WAIT_MIN),
         },
-        parts: split(body, plan.accepted),
+        parts,
     };
     let submitted = caller.context.broker.submit_produce(request).await;
     let pending = Pending {
         caller,
         acks: plan.acks,
         topics: plan.topics,
-        _recompressed: plan.recompressed,
+        _recompressed: recompressed,
     };
     Ok((pending, submitted, credit))
-}
-
-/// A batch that has passed, and where it stands in the body.
-struct Accepted {
-    key: PartitionKey,
-    header: corelog_record::BatchHeader,
-    range: std::ops::Range<usize>,
-    /// In place of the body's bytes, where the topic has a codec of its own.
-    recompressed: Option<BytesMut>,
-    verified: Verified,
 }
 
 struct Plan {
@@ -108,10 +99,7 @@ struct Plan {
     acks: i16,
     timeout: Duration,
     topics: Vec<TopicAnswer>,
-    /// In the order of the body.
-    accepted: Vec<Accepted>,
-    /// For batches that were recompressed: what a client sends may be a thousandth of them.
-    recompressed: Vec<Credit>,
+    batches: Batches,
 }
 
 impl Plan {
@@ -124,8 +112,7 @@ impl Plan {
             acks: request.acks,
             timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
             topics: Vec::new(),
-            accepted: Vec::new(),
-            recompressed: Vec::new(),
+            batches: Batches::default(),
         };
         let refusal = match request.acks {
             -1..=1 => None,
@@ -134,7 +121,7 @@ impl Plan {
         for topic in request.topic_data.iter() {
             let rules = match &refusal {
                 Some(refusal) => Err(refusal.clone()),
-                None => Rules::of(&call.context, topic.name, topic.topic_id, call.version),
+                None => rules(call, topic.name, topic.topic_id),
             };
             let mut answers = Vec::new();
             for partition in topic.partition_data.iter() {
@@ -167,7 +154,7 @@ impl Plan {
         let answers = self.topics.iter().flat_map(|(_, _, answers)| answers);
         for answer in answers {
             if let Outcome::Submitted(place) = answer.outcome
-                && let Some(accepted) = self.accepted.get(place)
+                && let Some(accepted) = self.batches.accepted.get(place)
                 && let Some(batch) = named(call, accepted)
             {
                 batches.push(batch);
@@ -181,7 +168,7 @@ impl Plan {
         let verified = verify(call, id, &batches).await;
         for (place, verified) in places.into_iter().zip(verified) {
             match verified {
-                Ok(verified) => self.accepted[place].verified = verified,
+                Ok(verified) => self.batches.accepted[place].verified = verified,
                 Err(fault) => drop(refused.insert(place, fault.into())),
             }
         }
@@ -192,13 +179,14 @@ impl Plan {
 
     /// Takes batches out again.
     fn refuse(&mut self, mut refused: BTreeMap<usize, Refusal>) {
-        let count = self.accepted.len();
+        let count = self.batches.accepted.len();
         let mut left = 0..;
         let places: Vec<Option<usize>> = (0..count)
             .map(|place| (!refused.contains_key(&place)).then(|| left.next())?)
             .collect();
         let mut place = 0..;
-        self.accepted
+        self.batches
+            .accepted
             .retain(|_| place.next().is_some_and(|at| places[at].is_some()));
         let answers = self.topics.iter_mut().flat_map(|(_, _, answers)| answers);
         for answer in answers {
@@ -223,23 +211,26 @@ impl Plan {
         else {
             return Err(Fault::new(ErrorCode::INVALID_RECORD, none).into());
         };
-        let checked = rules.check(partition.index, bytes)?;
-        if let Some(batch) = &checked.recompressed {
-            let none = "no memory is free to recompress this batch";
-            let credit = records.try_take(batch.len() as u64);
-            // Retriable: others give theirs back once their batches are committed.
-            let credit = credit.ok_or_else(|| Fault::new(ErrorCode::REQUEST_TIMED_OUT, none))?;
-            self.recompressed.push(credit);
-        }
-        self.accepted.push(Accepted {
-            key: checked.key,
-            header: checked.header,
+        let place = Place {
+            partition: partition.index,
             range,
-            recompressed: checked.recompressed,
-            verified: Verified::No,
-        });
-        Ok(self.accepted.len() - 1)
+        };
+        self.batches.accept(rules, place, bytes, records)
     }
+}
+
+/// The rules of a topic by name, or from version 13 on by id.
+fn rules<R: Runtime>(call: &Call<R>, name: &str, id: TopicId) -> Result<Rules, Refusal> {
+    let topic = match call.version {
+        13.. => TopicRef::Id(id),
+        _ => TopicRef::Name(name),
+    };
+    let zstd = match call.version {
+        ZSTD_VERSION_MIN.. => Zstd::Taken,
+        _ => Zstd::Refused,
+    };
+    let context = &call.context;
+    Rules::of(&context.broker, topic, zstd, context.request_bytes_max)
 }
 
 /// A batch that is in a transaction.
@@ -248,26 +239,6 @@ fn named<R: Runtime>(call: &Call<R>, accepted: &Accepted) -> Option<Batch> {
         let topic = image.topic(accepted.key.topic)?;
         Batch::of(accepted.key, &accepted.header, &topic.name)
     })
-}
-
-/// Takes the batches out of the body, from the last to the first, without a copy.
-fn split(mut body: BytesMut, accepted: Vec<Accepted>) -> Vec<ProducePart> {
-    let mut parts: Vec<ProducePart> = accepted
-        .into_iter()
-        .rev()
-        .map(|accepted| {
-            body.truncate(accepted.range.end);
-            let own = body.split_off(accepted.range.start);
-            ProducePart {
-                key: accepted.key,
-                verified: accepted.verified,
-                header: accepted.header,
-                batch: accepted.recompressed.unwrap_or(own),
-            }
-        })
-        .collect();
-    parts.reverse();
-    parts
 }
 
 impl<R: Runtime> Pending<R> {
@@ -346,10 +317,18 @@ fn partition<'a>(
         Err(refusal) => PartitionProduceResponse {
             error_code: refusal.fault.code,
             error_message: refusal.fault.message.as_deref(),
-            record_errors: refusal.record_errors(),
+            record_errors: record_errors(refusal),
             ..failed
         },
     }
+}
+
+fn record_errors(refusal: &Refusal) -> Array<'_, BatchIndexAndErrorMessage<'_>> {
+    let error = refusal.record.map(|record| BatchIndexAndErrorMessage {
+        batch_index: record,
+        batch_index_error_message: refusal.fault.message.as_deref(),
+    });
+    error.into_iter().collect()
 }
 
 pub(super) fn current_leader(error: &Error) -> LeaderIdAndEpoch {

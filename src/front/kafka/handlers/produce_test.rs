@@ -6,8 +6,8 @@ use corelog_record::{BatchBuilder, Codec};
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{ErrorCode, ProduceRequest, ProduceResponse};
 
-use super::super::Options;
-use super::super::node::{Node, batch, check, check_door, produce_request, produced};
+use crate::Options;
+use crate::node::{Node, batch, check, check_door, produce_request, produced};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 

@@ -7,7 +7,7 @@ use corelog_wire::kafka::{
     ErrorCode, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest,
 };
 
-use super::super::node::{Client, check, produce_request, produced};
+use crate::node::{Client, check, produce_request, produced};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 

@@ -7,9 +7,9 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::super::share_sessions::{CLOSE, OPEN, Place};
 use super::shares::{acknowledge, by_topic, lock_ms, release, verdicts};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = ShareAcknowledgeRequest::decode(call.version, call.body())?;

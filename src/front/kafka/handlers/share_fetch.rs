@@ -15,11 +15,11 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::code;
-use super::super::service::Reply;
 use super::super::share_sessions::{CLOSE, Member, OPEN, Place};
 use super::shares::{
     acknowledge, ask, by_topic, check, end, key, lock_ms, partition_key, release, verdicts,
 };
+use crate::connection::Reply;
 
 /// Of one response.
 const BYTES_MAX: u64 = 1 << 20;

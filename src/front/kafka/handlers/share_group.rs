@@ -12,9 +12,9 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, client};
 use super::operations;
+use crate::connection::Reply;
 
 /// Kafka's own share groups beat as often.
 const HEARTBEAT_MS: i32 = 5_000;

@@ -17,11 +17,11 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::super::share_sessions::Place;
 use super::groups::ask as ask_group;
 use super::share_group::described;
 use super::shares::{ask, check, end, key};
+use crate::connection::Reply;
 
 /// A group's place in a partition, and how far behind that is.
 type Told = Result<(Offset, i64), ErrorCode>;

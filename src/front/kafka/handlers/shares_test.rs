@@ -10,7 +10,7 @@ use corelog_wire::kafka::{
     ShareGroupHeartbeatResponse,
 };
 
-use super::super::node::{Client, batch, check};
+use crate::node::{Client, batch, check};
 
 async fn heartbeat(client: &mut Client, epoch: i32) -> ErrorCode {
     let request = ShareGroupHeartbeatRequest {

@@ -6,8 +6,8 @@ use corelog_rt::Runtime;
 use corelog_wire::kafka::{ErrorCode, SyncGroupRequest, SyncGroupResponse};
 
 use super::super::call::{Call, Malformed};
-use super::super::service::Reply;
 use super::groups::{ask, membership};
+use crate::connection::Reply;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = SyncGroupRequest::decode(call.version, call.body())?;

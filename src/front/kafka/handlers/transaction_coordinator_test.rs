@@ -14,7 +14,7 @@ use corelog_wire::kafka::{
     TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
 };
 
-use super::super::node::{Client, check, values};
+use crate::node::{Client, check, values};
 
 type Who = (i64, i16);
 

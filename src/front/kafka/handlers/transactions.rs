@@ -15,7 +15,7 @@ use corelog_wire::kafka::{
 use super::super::call::{Call, Malformed};
 use super::super::context::Context;
 use super::super::error::{code, coordinator_code};
-use super::super::service::Reply as Replied;
+use crate::connection::Reply as Replied;
 
 /// Longer than any commit takes on a disk that still works.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use corelog_wire::kafka::{
     WritableTxnMarkerTopic, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
-use super::super::node::{Client, Node, check, values};
+use crate::node::{Client, Node, check, values};
 
 const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 
@@ -246,10 +246,7 @@ fn describe_producers_tells_of_open_transactions() {
         let topic = node.topic("t", &[]).await;
         let mut client = node.client(0).await;
         assert_eq!(
-            client
-                .produce("t", 0, &super::super::node::batch(&["x"]))
-                .await
-                .1,
+            client.produce("t", 0, &crate::node::batch(&["x"])).await.1,
             0
         );
         write(&node, topic, transactional(7, 0, 0, "v"))
@@ -290,10 +287,7 @@ fn deleted_records_hold_no_reader_up() {
             .await
             .unwrap();
         assert_eq!(
-            client
-                .produce("t", 0, &super::super::node::batch(&["x"]))
-                .await
-                .1,
+            client.produce("t", 0, &crate::node::batch(&["x"])).await.1,
             1
         );
         assert_eq!(latest(&mut client, 1).await, 0);

@@ -14,9 +14,9 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Malformed};
 use super::super::error::coordinator_code;
-use super::super::service::Reply;
 use super::groups::{ask, codes, membership};
 use super::transactions::{ask as ask_transaction, offsets_partition, producer};
+use crate::connection::Reply;
 
 /// From this version on, the offsets' partition joins the transaction by itself (KIP-890).
 const IMPLICIT_VERSION_MIN: i16 = 5;

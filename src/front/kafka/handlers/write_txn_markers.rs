@@ -10,8 +10,8 @@ use corelog_wire::kafka::{
 };
 
 use super::super::call::{Call, Fault, Malformed};
-use super::super::service::Reply;
 use super::parts::{good, key_of, merge};
+use crate::connection::Reply;
 
 /// From this transaction version on, each transaction has an epoch of its own (KIP-890).
 const EPOCHS_VERSION_MIN: i8 = 2;

@@ -1,4 +1,4 @@
-//! For tests: a broker of two cores with a door on each, on a simulated machine, and a client on
+//! For tests: a broker of two cores with its doors on each, on a simulated machine, and a client on
 //! another. Deterministic; time is simulated.
 
 use std::future::Future;
@@ -22,24 +22,30 @@ use corelog_wire::kafka::{
     PartitionProduceData, ProduceRequest, ProduceResponse, ResponseHeader, TopicProduceData,
 };
 
-use super::{Door, Options};
+use crate::{Budget, Door, Options, kafka, native};
 
 const CORES: u16 = 2;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What runs on each core, once it serves.
-type Cores = Shared<Vec<Option<(Broker<SimRuntime>, Door<SimRuntime>)>>>;
+type Cores = Shared<Vec<Option<Core>>>;
+
+struct Core {
+    broker: Broker<SimRuntime>,
+    kafka: Door<SimRuntime>,
+    native: Door<SimRuntime>,
+}
 
 /// What a test may look at from the client's machine.
 #[derive(Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     rt: SimRuntime,
     server: Host,
     cores: Cores,
 }
 
 /// Boots a node, runs a test beside it, and ends both.
-pub(super) fn check<Fut>(test: impl FnOnce(Node) -> Fut + 'static)
+pub(crate) fn check<Fut>(test: impl FnOnce(Node) -> Fut + 'static)
 where
     Fut: Future<Output = ()> + 'static,
 {
@@ -47,7 +53,7 @@ where
 }
 
 /// With doors of these settings.
-pub(super) fn check_door<Fut>(door: Options, test: impl FnOnce(Node) -> Fut + 'static)
+pub(crate) fn check_door<Fut>(door: Options, test: impl FnOnce(Node) -> Fut + 'static)
 where
     Fut: Future<Output = ()> + 'static,
 {
@@ -55,7 +61,7 @@ where
 }
 
 /// With a configuration file of the node's own.
-pub(super) fn check_with<Fut>(
+pub(crate) fn check_with<Fut>(
     configure: impl FnOnce(&mut Local),
     test: impl FnOnce(Node) -> Fut + 'static,
 ) where
@@ -154,9 +160,24 @@ impl Boot {
             register(&broker, NodeId(0)).await;
         }
         let address = address(rt.core());
-        let door = Door::open(broker.clone(), address, self.door.clone());
-        let door = door.await.unwrap();
-        self.cores.with(|cores| cores[core] = Some((broker, door)));
+        let budget = Budget::new(&self.door);
+        let options = || self.door.clone();
+        let kafka = kafka::open(broker.clone(), address, options(), budget.clone());
+        let kafka = kafka.await.unwrap();
+        let told = native::Address {
+            host: "broker.test".into(),
+            port: NATIVE_PORT,
+        };
+        let address = native_address(rt.core());
+        let native = native::open(broker.clone(), address, told, options(), budget);
+        let native = native.await.unwrap();
+        let core = Core {
+            broker,
+            kafka,
+            native,
+        };
+        self.cores
+            .with(|cores| cores[usize::from(rt.core().0)] = Some(core));
     }
 
     async fn scan(&self, rt: &SimRuntime) {
@@ -188,28 +209,40 @@ fn address(core: CoreId) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 9092 + core.0))
 }
 
+/// Of the native protocol, on core 0.
+pub(crate) const NATIVE_PORT: u16 = 9192;
+
+pub(crate) fn native_address(core: CoreId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], NATIVE_PORT + core.0))
+}
+
 impl Node {
-    pub(super) fn runtime(&self) -> &SimRuntime {
+    pub(crate) fn runtime(&self) -> &SimRuntime {
         &self.rt
     }
 
-    pub(super) fn broker(&self, core: usize) -> Broker<SimRuntime> {
+    pub(crate) fn broker(&self, core: usize) -> Broker<SimRuntime> {
         self.cores
-            .with(|cores| cores[core].as_ref().unwrap().0.clone())
+            .with(|cores| cores[core].as_ref().unwrap().broker.clone())
     }
 
-    pub(super) fn door(&self, core: usize) -> Door<SimRuntime> {
+    pub(crate) fn door(&self, core: usize) -> Door<SimRuntime> {
         self.cores
-            .with(|cores| cores[core].as_ref().unwrap().1.clone())
+            .with(|cores| cores[core].as_ref().unwrap().kafka.clone())
+    }
+
+    pub(crate) fn native_door(&self, core: usize) -> Door<SimRuntime> {
+        self.cores
+            .with(|cores| cores[core].as_ref().unwrap().native.clone())
     }
 
     /// Makes the disk so many times as slow: what is appended commits that much later.
-    pub(super) fn slow_disk(&self, slowness: u32) {
+    pub(crate) fn slow_disk(&self, slowness: u32) {
         self.server.disk(|disk| disk.faults.slowness = slowness);
     }
 
     /// From now on every flush and write of the disk fails.
-    pub(super) fn break_disk(&self) {
+    pub(crate) fn break_disk(&self) {
         self.server.disk(|disk| {
             disk.faults.write_errors_ppm = 1_000_000;
             disk.faults.flush_errors_ppm = 1_000_000;
@@ -232,12 +265,12 @@ impl Node {
     }
 
     /// Makes a node known that does not run.
-    pub(super) async fn register_other(&self, id: NodeId) {
+    pub(crate) async fn register_other(&self, id: NodeId) {
         register(&self.broker(0), id).await;
     }
 
     /// Connected to one core's door.
-    pub(super) async fn client(&self, core: u16) -> Client {
+    pub(crate) async fn client(&self, core: u16) -> Client {
         let stream = self.rt.connect(address(CoreId(core))).await.unwrap();
         Client {
             rt: self.rt.clone(),
@@ -248,7 +281,7 @@ impl Node {
     }
 
     /// A topic of four partitions, on both cores.
-    pub(super) async fn topic(&self, name: &str, configs: &[(&str, &str)]) -> TopicId {
+    pub(crate) async fn topic(&self, name: &str, configs: &[(&str, &str)]) -> TopicId {
         let mut client = self.client(0).await;
         let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
             name,
@@ -274,7 +307,7 @@ impl Node {
     }
 }
 
-pub(super) struct Client {
+pub(crate) struct Client {
     rt: SimRuntime,
     stream: SimStream,
     received: BytesMut,
@@ -283,25 +316,25 @@ pub(super) struct Client {
 
 impl Client {
     /// Sends a request without waiting for its response.
-    pub(super) async fn send<'m, M: Message<'m>>(&mut self, version: i16, request: &M) {
+    pub(crate) async fn send<'m, M: Message<'m>>(&mut self, version: i16, request: &M) {
         self.correlation_id += 1;
         let mut encoder = Encoder::request(M::API, version, self.correlation_id, Some("test"));
         request.encode(version, &mut encoder);
         self.send_raw(encoder.finish().unwrap()).await;
     }
 
-    pub(super) async fn send_raw(&mut self, parts: Vec<Bytes>) {
+    pub(crate) async fn send_raw(&mut self, parts: Vec<Bytes>) {
         self.stream.send(parts).await.unwrap();
     }
 
     /// The body of the response to a request.
-    pub(super) async fn ask<'m, M: Message<'m>>(&mut self, version: i16, request: &M) -> Bytes {
+    pub(crate) async fn ask<'m, M: Message<'m>>(&mut self, version: i16, request: &M) -> Bytes {
         self.send(version, request).await;
         self.answer::<M>(version).await
     }
 
     /// The body of the response to the request that was sent last.
-    pub(super) async fn answer<'m, M: Message<'m>>(&mut self, version: i16) -> Bytes {
+    pub(crate) async fn answer<'m, M: Message<'m>>(&mut self, version: i16) -> Bytes {
         let frame = self.frame().await.expect("a response, not a close");
         let (header, body) = ResponseHeader::decode(M::API, version, &frame).unwrap();
         assert_eq!(header.correlation_id, self.correlation_id);
@@ -309,7 +342,7 @@ impl Client {
     }
 
     /// The next frame, without its length; None if the server has closed.
-    pub(super) async fn frame(&mut self) -> Option<Bytes> {
+    pub(crate) async fn frame(&mut self) -> Option<Bytes> {
         loop {
             if let Some(prefix) = self.received.first_chunk::<4>() {
                 let bytes = u32::from_be_bytes(*prefix) as usize;
@@ -329,13 +362,13 @@ impl Client {
         }
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.stream.close();
     }
 }
 
 /// One batch for one partition, with acks=all.
-pub(super) fn produce_request<'a>(
+pub(crate) fn produce_request<'a>(
     topic: &'a str,
     topic_id: TopicId,
     partition: i32,
@@ -360,7 +393,7 @@ pub(super) fn produce_request<'a>(
 
 impl Client {
     /// Produces to a topic by name; the code, and the offset of the first record.
-    pub(super) async fn produce(
+    pub(crate) async fn produce(
         &mut self,
         topic: &str,
         partition: i32,
@@ -372,7 +405,7 @@ impl Client {
 }
 
 /// The code and the first offset that a Produce of version 9 for one partition was answered.
-pub(super) fn produced(body: &[u8]) -> (ErrorCode, i64) {
+pub(crate) fn produced(body: &[u8]) -> (ErrorCode, i64) {
     let response = ProduceResponse::decode(9, body).unwrap();
     let topic = response.responses.first().unwrap();
     let partition = topic.partition_responses.first().unwrap();
@@ -380,7 +413,7 @@ pub(super) fn produced(body: &[u8]) -> (ErrorCode, i64) {
 }
 
 /// A batch of records with these values.
-pub(super) fn batch(values: &[&str]) -> BytesMut {
+pub(crate) fn batch(values: &[&str]) -> BytesMut {
     let mut builder = BatchBuilder::new(Codec::None);
     for value in values {
         let now = TimestampMs(1_700_000_000_000);
@@ -392,7 +425,7 @@ pub(super) fn batch(values: &[&str]) -> BytesMut {
 }
 
 /// The values of batches that stand back to back, with their offsets.
-pub(super) fn values(bytes: &[u8]) -> Vec<(i64, String)> {
+pub(crate) fn values(bytes: &[u8]) -> Vec<(i64, String)> {
     let mut values = Vec::new();
     for found in corelog_record::batches(bytes) {
         let (_, batch) = found.unwrap();
@@ -407,7 +440,7 @@ pub(super) fn values(bytes: &[u8]) -> Vec<(i64, String)> {
 
 impl Client {
     /// The bytes of one partition from an offset on, as far as one response holds them.
-    pub(super) async fn fetch_bytes(
+    pub(crate) async fn fetch_bytes(
         &mut self,
         topic: &str,
         partition: i32,
@@ -438,7 +471,7 @@ impl Client {
     }
 
     /// Every record of a partition.
-    pub(super) async fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, String)> {
+    pub(crate) async fn fetch_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, String)> {
         let mut all: Vec<(i64, String)> = Vec::new();
         loop {
             let next = all.last().map_or(0, |(offset, _)| offset + 1);
@@ -451,7 +484,7 @@ impl Client {
     }
 
     /// Reads until there are `count` records, at most for a few seconds of simulated time.
-    pub(super) async fn wait_for(
+    pub(crate) async fn wait_for(
         &mut self,
         topic: &str,
         partition: i32,
@@ -468,7 +501,7 @@ impl Client {
     }
 
     /// Moves the start of a partition; the code, and where it starts now.
-    pub(super) async fn trim(
+    pub(crate) async fn trim(
         &mut self,
         topic: &str,
         partition: i32,

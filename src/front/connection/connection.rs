@@ -1,10 +1,12 @@
-//! One connection: four loops in one task, that end together.
+//! One connection: five loops in one task, that end together.
 //!
 //! *read* takes frames from the socket while there is room; *work* starts them in order;
-//! *finish* drives those that run beside each other; *write* sends what is finished, in order.
-//! Consecutive Produces overlap; any other request starts once the earlier ones have finished.
+//! *finish* drives those that run beside each other; *stream* drives what sends without being asked
+//! each time; *write* sends what is finished, in order. Consecutive Produces overlap; any other
+//! request starts once the earlier ones have finished, but for those that concern streams.
 
-use std::future::ready;
+use std::future::{poll_fn, ready};
+use std::task::Poll;
 
 use bytes::Bytes;
 use corelog_base::Monotonic;
@@ -15,21 +17,22 @@ use super::door::Counters;
 use super::frames::{Ended, Frames};
 use super::lane::{End, Lane, Outgoing};
 use super::options::{DRAIN_MAX, SEND_BYTES_MAX};
-use super::service::{Order, Reply, Response, Service, Started};
+use super::pushes::Pushes;
+use super::service::{Aside, Frame, Order, Reply, Response, Service, Started, Task};
 
-pub(super) struct Connection<R: Runtime> {
-    pub(super) rt: R,
-    pub(super) stream: R::Stream,
-    pub(super) lane: Lane,
-    pub(super) service: Box<dyn Service>,
-    pub(super) counters: Shared<Counters>,
+pub(crate) struct Connection<R: Runtime> {
+    pub(crate) rt: R,
+    pub(crate) stream: R::Stream,
+    pub(crate) lane: Lane,
+    pub(crate) service: Box<dyn Service>,
+    pub(crate) counters: Shared<Counters>,
 }
 
 impl<R: Runtime> Connection<R> {
     /// Serves until the peer goes, misbehaves, or the lane is ended; closes the socket.
-    pub(super) async fn serve(self, frames: Frames<R::Stream>) {
+    pub(crate) async fn serve(self, frames: Frames<R::Stream>) {
         let answers = async {
-            zip(self.lane.finish_running(), self.write()).await;
+            zip(zip(self.lane.finish_running(), self.stream()), self.write()).await;
         };
         let mut answers = std::pin::pin!(answers);
         let requests = async {
@@ -68,10 +71,23 @@ impl<R: Runtime> Connection<R> {
                     self.counters.with(|c| c.received(bytes));
                     // A throttle that began while this frame arrived holds for it too.
                     self.unmuted().await;
-                    self.lane.push(frame);
+                    match self.service.order(&frame.bytes) {
+                        Order::Aside => self.aside(frame),
+                        _ => self.lane.push(frame),
+                    }
                 }
                 Err(ended) => return ended,
             }
+        }
+    }
+
+    /// A request that has no place in the order is done when it is read: it neither waits for others
+    /// nor holds them up.
+    fn aside(&self, frame: Frame) {
+        match self.service.aside(frame, Pushes(self.lane.clone())) {
+            Aside::Nothing => {}
+            Aside::Stream(task) => self.lane.stream(task),
+            Aside::Reply(reply) => self.lane.finish_aside(reply),
         }
     }
 
@@ -95,9 +111,7 @@ impl<R: Runtime> Connection<R> {
         match ended {
             Ended::Closed => {}
             Ended::Truncated => tracing::debug!(%peer, "a peer closed within a request"),
-            Ended::Length(length) => {
-                tracing::warn!(%peer, length, "a request has an impossible length: closed");
-            }
+            Ended::Refused(why) => tracing::warn!(%peer, why, "no frame of a request: closed"),
             Ended::Io(error) => tracing::debug!(%peer, %error, "a connection failed"),
         }
     }
@@ -133,6 +147,17 @@ impl<R: Runtime> Connection<R> {
                 }
             }
         }
+    }
+
+    /// Drives the streams, until each of them ends. Never returns.
+    async fn stream(&self) {
+        let mut running: Vec<Task<()>> = Vec::new();
+        poll_fn(|cx| {
+            self.lane.begun(cx, &mut running);
+            running.retain_mut(|stream| stream.as_mut().poll(cx).is_pending());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Sends what is finished, in order. Returns never: a failed send closes the socket, which

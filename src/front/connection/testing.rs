@@ -31,7 +31,7 @@ struct World {
 }
 
 #[derive(Clone)]
-pub(super) struct TestRuntime {
+pub(crate) struct TestRuntime {
     world: Shared<World>,
     woken: Arc<Mutex<VecDeque<usize>>>,
     now: Rc<Cell<Monotonic>>,
@@ -53,7 +53,7 @@ impl Wake for TaskWaker {
 }
 
 impl TestRuntime {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             world: Shared::new(World::default()),
             woken: Arc::default(),
@@ -63,7 +63,7 @@ impl TestRuntime {
     }
 
     /// Runs every task until none can go on at this time.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         loop {
             let Some(task) = self.woken.lock().unwrap().pop_front() else {
                 return;
@@ -87,7 +87,7 @@ impl TestRuntime {
     }
 
     /// Lets time pass, running what is due on the way.
-    pub(super) fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         let end = self.now.get() + by;
         loop {
             self.settle();
@@ -109,7 +109,7 @@ impl TestRuntime {
     }
 
     /// Connects to the listener; gives the client's side.
-    pub(super) fn dial(&self) -> Client {
+    pub(crate) fn dial(&self) -> Client {
         let pipe = Shared::new(Pipe::default());
         self.offer(Ok(MemoryStream(pipe.clone())));
         Client {
@@ -119,7 +119,7 @@ impl TestRuntime {
     }
 
     /// What the listener's next accept gives.
-    pub(super) fn offer(&self, accepted: io::Result<MemoryStream>) {
+    pub(crate) fn offer(&self, accepted: io::Result<MemoryStream>) {
         self.world.with(|world| world.accepts.push_back(accepted));
         self.accepted.notify();
         self.settle();
@@ -144,13 +144,13 @@ impl Pipe {
     }
 }
 
-pub(super) struct Client {
+pub(crate) struct Client {
     pipe: Shared<Pipe>,
     rt: TestRuntime,
 }
 
 impl Client {
-    pub(super) fn send(&self, bytes: &[u8]) {
+    pub(crate) fn send(&self, bytes: &[u8]) {
         self.pipe.with(|pipe| {
             pipe.to_server.extend_from_slice(bytes);
             pipe.wake();
@@ -159,11 +159,11 @@ impl Client {
     }
 
     /// What has come since the last call.
-    pub(super) fn received(&self) -> Vec<u8> {
+    pub(crate) fn received(&self) -> Vec<u8> {
         self.pipe.with(|pipe| std::mem::take(&mut pipe.to_client))
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.pipe.with(|pipe| {
             pipe.client_closed = true;
             pipe.wake();
@@ -172,7 +172,7 @@ impl Client {
     }
 
     /// Takes at most `bytes` more.
-    pub(super) fn limit(&self, bytes: Option<usize>) {
+    pub(crate) fn limit(&self, bytes: Option<usize>) {
         self.pipe.with(|pipe| {
             pipe.client_room = bytes;
             pipe.wake();
@@ -180,18 +180,18 @@ impl Client {
         self.rt.settle();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.pipe.with(|pipe| pipe.server_closed)
     }
 
     /// What was sent and not yet read by the server.
-    pub(super) fn unread(&self) -> usize {
+    pub(crate) fn unread(&self) -> usize {
         self.pipe.with(|pipe| pipe.to_server.len())
     }
 }
 
 #[derive(Clone)]
-pub(super) struct MemoryStream(Shared<Pipe>);
+pub(crate) struct MemoryStream(Shared<Pipe>);
 
 impl Stream for MemoryStream {
     fn peer_addr(&self) -> SocketAddr {
@@ -252,7 +252,7 @@ impl Stream for MemoryStream {
     }
 }
 
-pub(super) struct MemoryListener(TestRuntime);
+pub(crate) struct MemoryListener(TestRuntime);
 
 impl Listener for MemoryListener {
     type Stream = MemoryStream;
@@ -276,7 +276,7 @@ impl Listener for MemoryListener {
 
 /// No test of the door opens a file.
 #[derive(Clone)]
-pub(super) enum NoFile {}
+pub(crate) enum NoFile {}
 
 fn no_files<T: 'static>() -> impl Future<Output = io::Result<T>> + 'static {
     std::future::ready(Err(io::ErrorKind::Unsupported.into()))

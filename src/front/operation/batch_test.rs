@@ -11,7 +11,11 @@ fn settings() -> TopicSettings {
 }
 
 fn rules(settings: &TopicSettings, version: i16) -> Rules {
-    Rules::new(TOPIC, settings, version, NOW, 1 << 20)
+    let zstd = match version {
+        7.. => Zstd::Taken,
+        _ => Zstd::Refused,
+    };
+    Rules::new(TOPIC, settings, zstd, NOW, 1 << 20)
 }
 
 /// A batch of two records.
@@ -140,8 +144,7 @@ fn a_compacted_topic_names_the_record_without_a_key() {
     };
     for codec in [Codec::None, Codec::Snappy] {
         let refusal = check(&settings, 9, &batch(codec, NOW), ErrorCode::INVALID_RECORD);
-        let errors = refusal.record_errors();
-        assert_eq!(errors.first().unwrap().batch_index, 0);
+        assert_eq!(refusal.record, Some(0));
     }
 }
 

@@ -4,41 +4,45 @@ use std::time::Duration;
 
 /// One connection's own memory for what it reads: half is the chunk into which small requests are
 /// received, half holds small frames, so that these need nothing from the pool.
-pub(super) const CHUNK_BYTES: usize = 32 << 10;
-pub(super) const OWN_FRAME_BYTES: u64 = 32 << 10;
+pub(crate) const CHUNK_BYTES: usize = 32 << 10;
+pub(crate) const OWN_FRAME_BYTES: u64 = 32 << 10;
 
 /// Requests of one connection that were read and whose response has not left. librdkafka sends
 /// without a limit of its own; above this, reading stops.
-pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 128;
+pub(crate) const REQUESTS_IN_FLIGHT_MAX: usize = 128;
 
 /// Bytes of one connection's finished responses. At this, nothing more is read or started, so at
 /// most one response follows that was started below it.
-pub(super) const FINISHED_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const FINISHED_BYTES_MAX: u64 = 4 << 20;
 
 /// Of those, bytes that no pool accounts for: the connection's own. At this, nothing more is
 /// started either; one response of a size that needs no pool may follow.
-pub(super) const OWN_FINISHED_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const OWN_FINISHED_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of one connection's finished responses at which its streams push no more: as much as keeps
+/// a socket busy. One frame of each stream may follow.
+pub(crate) const PUSHED_BYTES_MAX: u64 = 1 << 20;
 
 /// While others wait for the memory that a begun request holds: how long it may take at any pace,
 /// and the least pace after that. One that was announced and does not come is closed by this.
-pub(super) const PRESSED_FRAME_WAIT: Duration = Duration::from_secs(2);
-pub(super) const PRESSED_FRAME_BYTES_PER_SECOND: u64 = 64 << 10;
+pub(crate) const PRESSED_FRAME_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const PRESSED_FRAME_BYTES_PER_SECOND: u64 = 64 << 10;
 
 /// While others wait for any memory, which responses hold: how long a socket may take for a piece.
-pub(super) const PRESSED_SEND_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const PRESSED_SEND_WAIT: Duration = Duration::from_secs(5);
 
 /// How much is handed to the socket at once, so that its progress can be told.
-pub(super) const SEND_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const SEND_BYTES_MAX: u64 = 1 << 20;
 
 /// How often deadlines are looked at; they are late by at most this.
-pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to finish what it has started when the broker stops.
-pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Pauses of the accept loop while it fails (no descriptors left).
-pub(super) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
-pub(super) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+pub(crate) const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The door's settings on one core.
 ///
@@ -73,22 +77,5 @@ impl Default for Options {
             frame_wait: Duration::from_secs(30),
             send_wait: Duration::from_secs(30),
         }
-    }
-}
-
-impl Options {
-    /// For frames, from their first byte until they are answered.
-    pub(super) fn frame_bytes(&self) -> u64 {
-        self.memory_bytes / 4 * 3
-    }
-
-    /// For decoding and for small answers. Nobody's slow reading holds it for long.
-    pub(super) fn work_bytes(&self) -> u64 {
-        (self.memory_bytes - self.frame_bytes()) / 4
-    }
-
-    /// For records on their way out, until they are sent, and for recompressed batches.
-    pub(super) fn records_bytes(&self) -> u64 {
-        self.memory_bytes - self.frame_bytes() - self.work_bytes()
     }
 }

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use corelog_rt::local::{Receiver, Sender};
 use corelog_rt::{Credits, Runtime, Shared, oneshot};
 
+use super::budget::Budget;
 use super::door::Door;
 use super::options::{FINISHED_BYTES_MAX, OWN_FINISHED_BYTES_MAX, Options, REQUESTS_IN_FLIGHT_MAX};
 use super::service::{Frame, Order, Reply, Response, Service, Started, Task};
 use super::testing::{Client, TestRuntime};
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// What the service was asked, and the answers that the test still owes.
 #[derive(Default)]
@@ -88,18 +89,18 @@ impl Service for Words {
     }
 }
 
-pub(super) struct Setup {
-    pub(super) rt: TestRuntime,
-    pub(super) door: Door<TestRuntime>,
+pub(crate) struct Setup {
+    pub(crate) rt: TestRuntime,
+    pub(crate) door: Door<TestRuntime>,
     book: Shared<Book>,
 }
 
 impl Setup {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    pub(super) fn with(options: Options) -> Self {
+    pub(crate) fn with(options: Options) -> Self {
         let rt = TestRuntime::new();
         let book = Shared::new(Book::default());
         let services = {
@@ -107,20 +108,25 @@ impl Setup {
             Box::new(move |_| Box::new(Words(book.clone())) as Box<dyn Service>)
         };
         let address = "127.0.0.1:0".parse().unwrap();
-        let others = [Credits::new(1), Credits::new(1)];
-        let door = Door::listen(rt.clone(), address, options, others, services);
+        let budget = Budget {
+            work: Credits::new(1),
+            records: Credits::new(1),
+            ..Budget::new(&options)
+        };
+        let framing = crate::kafka::FRAMING;
+        let door = Door::listen(rt.clone(), address, options, budget, framing, services);
         let door = futures_lite::future::block_on(door).unwrap();
         Self { rt, door, book }
     }
 
     /// The service's answer to a request that waits.
-    pub(super) fn answer(&self, name: &str) {
+    pub(crate) fn answer(&self, name: &str) {
         let owed = self.book.with(|book| book.owed.remove(name));
         owed.expect("this request has started").send(()).unwrap();
         self.rt.settle();
     }
 
-    pub(super) fn started(&self) -> Vec<String> {
+    pub(crate) fn started(&self) -> Vec<String> {
         self.book.with(|book| book.started.clone())
     }
 }
@@ -133,7 +139,7 @@ fn frame(name: &str) -> Vec<u8> {
     frame
 }
 
-pub(super) fn send(client: &Client, names: &[&str]) {
+pub(crate) fn send(client: &Client, names: &[&str]) {
     let frames: Vec<Vec<u8>> = names.iter().map(|name| frame(name)).collect();
     client.send(&frames.concat());
 }

@@ -1,4 +1,4 @@
-//! Frames out of a socket: a length of 4 bytes, then that many.
+//! Frames out of a socket: a prefix that tells the length, then that many bytes.
 //!
 //! A frame's whole length is reserved before its body is read: in the connection's own memory, or
 //! in the pool once nothing of the connection waits to be started. A small frame is copied out of the
@@ -14,22 +14,42 @@ use super::lane::Lane;
 use super::options::{CHUNK_BYTES, OWN_FRAME_BYTES};
 use super::service::Frame;
 
-/// Key, version and correlation id: no request is shorter.
-const FRAME_BYTES_MIN: u32 = 8;
+/// How a protocol's frames are told apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Framing {
+    /// As much of a frame as tells its length.
+    pub(crate) prefix_bytes: usize,
+    pub(crate) prefix: Prefix,
+    /// From a prefix and the largest request, the length of what the service is given, or why there
+    /// is no such frame.
+    pub(crate) measure: fn(&[u8], u32) -> Result<u32, String>,
+}
+
+/// What becomes of a frame's prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Prefix {
+    /// It is the frame's begin, and the length counts it.
+    Kept,
+    Dropped,
+}
+
+/// No protocol has a longer prefix.
+const PREFIX_BYTES_MAX: usize = 64;
+const _: () = assert!(PREFIX_BYTES_MAX < CHUNK_BYTES);
 
 /// Why no more frames come.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// The peer has closed between two frames.
     Closed,
     /// The peer has closed within a frame.
     Truncated,
-    /// Not a length that a request has.
-    Length(i32),
+    /// Not a prefix that a request has.
+    Refused(String),
     Io(io::Error),
 }
 
-pub(super) struct Frames<S: Stream> {
+pub(crate) struct Frames<S: Stream> {
     stream: S,
     lane: Lane,
     /// What has arrived; `chunk[position..]` is unread.
@@ -37,14 +57,22 @@ pub(super) struct Frames<S: Stream> {
     position: usize,
     own: Credits,
     pool: Credits,
+    framing: Framing,
     bytes_max: u32,
 }
 
 impl<S: Stream> Frames<S> {
     /// # Panics
     /// If the pool could not hold one frame of `bytes_max`.
-    pub(super) fn new(stream: S, lane: Lane, pool: Credits, bytes_max: u32) -> Self {
+    pub(crate) fn new(
+        stream: S,
+        lane: Lane,
+        pool: Credits,
+        framing: Framing,
+        bytes_max: u32,
+    ) -> Self {
         assert!(pool.total() >= u64::from(bytes_max));
+        assert!((1..=PREFIX_BYTES_MAX).contains(&framing.prefix_bytes));
         Self {
             stream,
             lane,
@@ -52,11 +80,12 @@ impl<S: Stream> Frames<S> {
             position: 0,
             own: Credits::new(OWN_FRAME_BYTES),
             pool,
+            framing,
             bytes_max,
         }
     }
 
-    pub(super) async fn next(&mut self) -> Result<Frame, Ended> {
+    pub(crate) async fn next(&mut self) -> Result<Frame, Ended> {
         let bytes = self.length().await?;
         let credit = match self.own.try_take(u64::from(bytes)) {
             Some(credit) => credit,
@@ -64,7 +93,9 @@ impl<S: Stream> Frames<S> {
                 // Its deadline is for the peer, who need not wait for others.
                 self.lane.pause_frame(true);
                 self.lane.nothing_before().await;
-                let credit = self.pool.take(u64::from(bytes)).await;
+                // A prefix on top of the largest request may not fit: then it has all that there is.
+                let wanted = u64::from(bytes).min(self.pool.total());
+                let credit = self.pool.take(wanted).await;
                 self.lane.pause_frame(false);
                 credit
             }
@@ -92,15 +123,16 @@ impl<S: Stream> Frames<S> {
     /// Reads the next frame's length, which is within bounds.
     async fn length(&mut self) -> Result<u32, Ended> {
         loop {
-            if let Some(prefix) = self.unread().first_chunk::<4>() {
-                let length = i32::from_be_bytes(*prefix);
-                self.position += 4;
-                return u32::try_from(length)
-                    .ok()
-                    .filter(|n| (FRAME_BYTES_MIN..=self.bytes_max).contains(n))
-                    .ok_or(Ended::Length(length));
+            let prefix_bytes = self.framing.prefix_bytes;
+            if let Some(prefix) = self.unread().get(..prefix_bytes) {
+                let length = (self.framing.measure)(prefix, self.bytes_max);
+                let length = length.map_err(Ended::Refused)?;
+                if self.framing.prefix == Prefix::Dropped {
+                    self.position += prefix_bytes;
+                }
+                return Ok(length);
             }
-            // Less than a length is left: it moves to the front, and the whole rest is free.
+            // Less than a prefix is left: it moves to the front, and the whole rest is free.
             let left = self.unread().len();
             self.chunk.copy_within(self.position.., 0);
             self.chunk.truncate(left);

@@ -4,35 +4,35 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use corelog_base::{PartitionIndex, TimestampMs, TopicId};
-use corelog_broker::PartitionKey;
+use corelog_broker::{Broker, PartitionKey};
 use corelog_cluster::{Compression, TopicSettings, is_internal};
 use corelog_record::{BatchHeader, Codec, Kind, Policy, recompress, validate};
 use corelog_rt::Runtime;
-use corelog_wire::kafka::{Array, BatchIndexAndErrorMessage, ErrorCode};
+use corelog_wire::kafka::ErrorCode;
 
-use super::super::call::Fault;
-use super::super::context::Context;
-use super::super::error::batch_code;
+use super::Fault;
+use super::error::batch_code;
 
-/// From this version on, a client that can read zstd may send it.
-const ZSTD_VERSION_MIN: i16 = 7;
+/// How a client names a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TopicRef<'a> {
+    Name(&'a str),
+    Id(TopicId),
+}
+
+/// Whether a client may send zstd: those that cannot read it may not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Zstd {
+    Taken,
+    Refused,
+}
 
 /// Why a partition's batch is not submitted.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) fault: Fault,
+pub(crate) struct Refusal {
+    pub(crate) fault: Fault,
     /// The record at fault, counted from 0.
-    record: Option<i32>,
-}
-
-impl Refusal {
-    pub(super) fn record_errors(&self) -> Array<'_, BatchIndexAndErrorMessage<'_>> {
-        let error = self.record.map(|record| BatchIndexAndErrorMessage {
-            batch_index: record,
-            batch_index_error_message: self.fault.message.as_deref(),
-        });
-        error.into_iter().collect()
-    }
+    pub(crate) record: Option<i32>,
 }
 
 impl From<Fault> for Refusal {
@@ -61,16 +61,16 @@ impl From<corelog_record::Error> for Refusal {
 
 /// A batch that may be submitted.
 #[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) key: PartitionKey,
-    pub(super) header: BatchHeader,
-    pub(super) recompressed: Option<BytesMut>,
+pub(crate) struct Checked {
+    pub(crate) key: PartitionKey,
+    pub(crate) header: BatchHeader,
+    pub(crate) recompressed: Option<BytesMut>,
 }
 
 /// Of one topic, for one request.
-pub(super) struct Rules {
+pub(crate) struct Rules {
     topic: TopicId,
-    version: i16,
+    zstd: Zstd,
     batch_bytes_max: usize,
     policy: Policy,
     /// Store with this codec, whatever is sent.
@@ -78,19 +78,19 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// The rules of a topic by name, or from version 13 on by id.
-    pub(super) fn of<R: Runtime>(
-        context: &Context<R>,
-        name: &str,
-        id: TopicId,
-        version: i16,
+    /// The rules of a topic. What is decompressed takes `decompressed_bytes_max` at most.
+    pub(crate) fn of<R: Runtime>(
+        broker: &Broker<R>,
+        topic: TopicRef<'_>,
+        zstd: Zstd,
+        decompressed_bytes_max: u32,
     ) -> Result<Rules, Refusal> {
-        let now = context.broker.runtime().wall();
-        let cap = context.request_bytes_max as usize;
-        context.broker.image(|image| {
-            let topic = match version {
-                13.. => image.topic(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
-                _ => image
+        let now = broker.runtime().wall();
+        let cap = decompressed_bytes_max as usize;
+        broker.image(|image| {
+            let topic = match topic {
+                TopicRef::Id(id) => image.topic(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+                TopicRef::Name(name) => image
                     .topic_named(name)
                     .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
             };
@@ -98,14 +98,14 @@ impl Rules {
                 let why = "clients may not write to the broker's own topics";
                 return Err(Fault::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why).into());
             }
-            Ok(Rules::new(topic.id, topic.settings(), version, now, cap))
+            Ok(Rules::new(topic.id, topic.settings(), zstd, now, cap))
         })
     }
 
     fn new(
         topic: TopicId,
         settings: &TopicSettings,
-        version: i16,
+        zstd: Zstd,
         now: TimestampMs,
         decompressed_bytes_max: usize,
     ) -> Rules {
@@ -118,7 +118,7 @@ impl Rules {
         );
         Rules {
             topic,
-            version,
+            zstd,
             batch_bytes_max: settings.message_bytes_max as usize,
             policy: Policy {
                 walk: settings.append_time,
@@ -139,17 +139,17 @@ impl Rules {
     }
 
     /// Whether a batch may have to be decompressed, which takes the core's time.
-    pub(super) fn may_decompress(&self) -> bool {
+    pub(crate) fn may_decompress(&self) -> bool {
         self.policy.walk || self.policy.keys_required || self.codec.is_some()
     }
 
     /// Checks what was sent for one partition: exactly one good batch of format 2.
-    pub(super) fn check(&self, partition: i32, bytes: &[u8]) -> Result<Checked, Refusal> {
+    pub(crate) fn check(&self, partition: i32, bytes: &[u8]) -> Result<Checked, Refusal> {
         check_shape(bytes)?;
         self.check_size(bytes)?;
         let header = validate(bytes, &self.policy)?;
         let codec = header.attributes.codec()?;
-        if codec == Codec::Zstd && self.version < ZSTD_VERSION_MIN {
+        if codec == Codec::Zstd && self.zstd == Zstd::Refused {
             let why = "zstd needs Produce version 7 or later";
             return Err(Fault::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why).into());
         }

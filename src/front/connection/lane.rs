@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use corelog_base::Monotonic;
@@ -13,13 +13,13 @@ use corelog_rt::Shared;
 
 use super::options::{
     FINISHED_BYTES_MAX, OWN_FINISHED_BYTES_MAX, Options, PRESSED_FRAME_BYTES_PER_SECOND,
-    PRESSED_FRAME_WAIT, PRESSED_SEND_WAIT, REQUESTS_IN_FLIGHT_MAX,
+    PRESSED_FRAME_WAIT, PRESSED_SEND_WAIT, PUSHED_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX,
 };
 use super::service::{Frame, Reply, Response, Task};
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The peer has gone, or is of no use any more: nothing that is left is wanted.
     Gone,
     /// The broker stops: what was started is answered.
@@ -27,7 +27,7 @@ pub(super) enum End {
 }
 
 /// What leaves next.
-pub(super) enum Outgoing {
+pub(crate) enum Outgoing {
     Response(Response),
     Close,
 }
@@ -40,6 +40,8 @@ struct State {
     first_runs: bool,
     /// A request that has been taken and is not in `running`.
     taken: bool,
+    /// Streams that have begun and are not yet driven; bounded by what the service lets begin.
+    begun: Vec<Task<()>>,
     finished: VecDeque<Outgoing>,
     /// Of what is finished, and of what is being sent: both are memory.
     finished_bytes: u64,
@@ -79,26 +81,26 @@ struct Clock {
 
 /// Clones share one connection. Only the connection's own task waits here.
 #[derive(Clone)]
-pub(super) struct Lane(Shared<State>);
+pub(crate) struct Lane(Shared<State>);
 
 /// Of which of the door's memory somebody waits for more.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Pressed {
-    pub(super) frames: bool,
+pub(crate) struct Pressed {
+    pub(crate) frames: bool,
     /// Of any: what is not sent pins answers, and requests behind them.
-    pub(super) any: bool,
+    pub(crate) any: bool,
 }
 
 /// What a sweep found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Overdue {
+pub(crate) enum Overdue {
     Frame,
     Send,
     Idle,
 }
 
 impl Lane {
-    pub(super) fn new(now: Monotonic, options: &Options) -> Self {
+    pub(crate) fn new(now: Monotonic, options: &Options) -> Self {
         Self(Shared::new(State {
             clock: Clock {
                 active: now,
@@ -127,13 +129,7 @@ impl Lane {
             state.with(|state| match look(state) {
                 Some(found) => Poll::Ready(found),
                 None => {
-                    if !state
-                        .waker
-                        .as_ref()
-                        .is_some_and(|w| w.will_wake(cx.waker()))
-                    {
-                        state.waker = Some(cx.waker().clone());
-                    }
+                    state.keep(cx);
                     Poll::Pending
                 }
             })
@@ -142,7 +138,7 @@ impl Lane {
 
     // Time. The sweep runs each second, so these deadlines are exact to about two seconds.
 
-    pub(super) fn frame_begins(&self, bytes: u64) {
+    pub(crate) fn frame_begins(&self, bytes: u64) {
         self.0.with(|state| {
             let wait = state.clock.frame_wait + Duration::from_secs(bytes >> 20);
             if state.clock.frame_due.is_none() {
@@ -157,28 +153,28 @@ impl Lane {
     }
 
     /// While a frame waits for memory, its time stands still.
-    pub(super) fn pause_frame(&self, paused: bool) {
+    pub(crate) fn pause_frame(&self, paused: bool) {
         self.0.with(|state| state.clock.frame_paused = paused);
     }
 
-    pub(super) fn frame_goes_on(&self, bytes: u64) {
+    pub(crate) fn frame_goes_on(&self, bytes: u64) {
         self.0.with(|state| state.clock.frame_bytes += bytes);
     }
 
-    pub(super) fn frame_ends(&self) {
+    pub(crate) fn frame_ends(&self) {
         self.0.with(|state| {
             state.clock.frame_due = None;
             state.clock.active = state.clock.now;
         });
     }
 
-    pub(super) fn send_begins(&self) {
+    pub(crate) fn send_begins(&self) {
         self.0.with(|state| {
             state.clock.send_began = Some(state.clock.now);
         });
     }
 
-    pub(super) fn send_ends(&self) {
+    pub(crate) fn send_ends(&self) {
         self.0.with(|state| {
             state.clock.send_began = None;
             state.clock.active = state.clock.now;
@@ -186,7 +182,7 @@ impl Lane {
     }
 
     /// What is overdue at `now`, if anything.
-    pub(super) fn sweep(
+    pub(crate) fn sweep(
         &self,
         now: Monotonic,
         idle_max: Option<Duration>,
@@ -207,11 +203,11 @@ impl Lane {
     }
 
     /// Until when nothing is read; zero if no throttle holds.
-    pub(super) fn muted_until(&self) -> Monotonic {
+    pub(crate) fn muted_until(&self) -> Monotonic {
         self.0.with(|state| state.clock.muted_until)
     }
 
-    pub(super) fn mute(&self, until: Monotonic) {
+    pub(crate) fn mute(&self, until: Monotonic) {
         self.0.with(|state| {
             state.clock.muted_until = state.clock.muted_until.max(until);
         });
@@ -220,22 +216,22 @@ impl Lane {
     // The way of a request.
 
     /// Waits until one more request may be read.
-    pub(super) fn may_read(&self) -> impl Future<Output = ()> {
+    pub(crate) fn may_read(&self) -> impl Future<Output = ()> {
         self.until(|state| state.has_room().then_some(()))
     }
 
     /// Waits until no request stands between the next one and its start: who takes shared memory
     /// for a request must not hold it behind a poll of minutes.
-    pub(super) fn nothing_before(&self) -> impl Future<Output = ()> {
+    pub(crate) fn nothing_before(&self) -> impl Future<Output = ()> {
         self.until(|state| (state.read.is_empty() && !state.taken).then_some(()))
     }
 
-    pub(super) fn push(&self, frame: Frame) {
+    pub(crate) fn push(&self, frame: Frame) {
         self.change(|state| state.read.push_back(frame));
     }
 
     /// The next request, once responses have room. None when no more will come.
-    pub(super) fn next_request(&self) -> impl Future<Output = Option<Frame>> {
+    pub(crate) fn next_request(&self) -> impl Future<Output = Option<Frame>> {
         self.until(|state| {
             debug_assert!(!state.taken);
             let is_full = state.finished_bytes >= FINISHED_BYTES_MAX
@@ -254,12 +250,12 @@ impl Lane {
     }
 
     /// Waits until no request runs but the one that was taken last.
-    pub(super) fn earlier_finished(&self) -> impl Future<Output = ()> {
+    pub(crate) fn earlier_finished(&self) -> impl Future<Output = ()> {
         self.until(|state| (state.running.is_empty() && !state.first_runs).then_some(()))
     }
 
     /// The request that was taken last now runs beside others.
-    pub(super) fn run(&self, task: Task<Reply>) {
+    pub(crate) fn run(&self, task: Task<Reply>) {
         self.change(|state| {
             state.taken = false;
             state.running.push_back(task);
@@ -267,7 +263,7 @@ impl Lane {
     }
 
     /// The request that was taken last has its reply, and nothing before it runs.
-    pub(super) fn finish_taken(&self, reply: Reply) {
+    pub(crate) fn finish_taken(&self, reply: Reply) {
         self.change(|state| {
             debug_assert!(state.running.is_empty() && !state.first_runs);
             state.taken = false;
@@ -276,12 +272,12 @@ impl Lane {
     }
 
     /// The request that was taken last is dropped.
-    pub(super) fn drop_taken(&self) {
+    pub(crate) fn drop_taken(&self) {
         self.change(|state| state.taken = false);
     }
 
     /// Drives the requests that run beside each other. Never returns.
-    pub(super) async fn finish_running(&self) {
+    pub(crate) async fn finish_running(&self) {
         loop {
             let first = self.until(|state| {
                 let first = state.running.pop_front();
@@ -296,8 +292,35 @@ impl Lane {
         }
     }
 
+    /// A stream begins.
+    pub(crate) fn stream(&self, task: Task<()>) {
+        self.change(|state| state.begun.push(task));
+    }
+
+    /// Takes the streams that have begun since the last call; the next one wakes the task.
+    pub(crate) fn begun(&self, cx: &Context<'_>, into: &mut Vec<Task<()>>) {
+        self.0.with(|state| {
+            into.append(&mut state.begun);
+            state.keep(cx);
+        });
+    }
+
+    /// Waits until a stream may push more; for ever once the connection ends.
+    pub(crate) fn may_push(&self) -> impl Future<Output = ()> {
+        self.until(|state| {
+            let has_room = state.finished_bytes < PUSHED_BYTES_MAX
+                && state.own_finished_bytes < OWN_FINISHED_BYTES_MAX;
+            (has_room && state.end.is_none()).then_some(())
+        })
+    }
+
+    /// A reply that has no place among the requests.
+    pub(crate) fn finish_aside(&self, reply: Reply) {
+        self.change(|state| state.finish(reply));
+    }
+
     /// All that is finished, in order; at least one.
-    pub(super) fn outgoing(&self) -> impl Future<Output = Vec<Outgoing>> {
+    pub(crate) fn outgoing(&self) -> impl Future<Output = Vec<Outgoing>> {
         self.until(|state| {
             if state.finished.is_empty() {
                 return None;
@@ -309,7 +332,7 @@ impl Lane {
     }
 
     /// What [`Lane::outgoing`] gave has left.
-    pub(super) fn sent(&self) {
+    pub(crate) fn sent(&self) {
         self.change(|state| {
             state.finished_bytes -= std::mem::take(&mut state.sending_bytes);
             state.own_finished_bytes -= std::mem::take(&mut state.own_sending_bytes);
@@ -319,7 +342,7 @@ impl Lane {
     // The end.
 
     /// Ends the connection. The peer's going overrides a drain.
-    pub(super) fn end(&self, why: End) {
+    pub(crate) fn end(&self, why: End) {
         self.change(|state| {
             if state.end != Some(End::Gone) {
                 state.end = Some(why);
@@ -328,12 +351,12 @@ impl Lane {
     }
 
     /// Waits for the end.
-    pub(super) fn ended(&self) -> impl Future<Output = End> {
+    pub(crate) fn ended(&self) -> impl Future<Output = End> {
         self.until(|state| state.end)
     }
 
     /// Waits until everything has been answered and sent, or the peer has gone.
-    pub(super) fn all_sent(&self) -> impl Future<Output = ()> {
+    pub(crate) fn all_sent(&self) -> impl Future<Output = ()> {
         self.until(|state| (state.in_flight() == 0 || state.end == Some(End::Gone)).then_some(()))
     }
 }
@@ -374,6 +397,13 @@ impl State {
         let running = self.running.len() + usize::from(self.first_runs);
         let sending = usize::from(self.sending_bytes > 0);
         self.read.len() + usize::from(self.taken) + running + self.finished.len() + sending
+    }
+
+    /// Remembers whom to wake.
+    fn keep(&mut self, cx: &Context<'_>) {
+        if !self.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
     }
 
     fn has_room(&self) -> bool {
