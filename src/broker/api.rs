@@ -99,7 +99,7 @@ pub struct Fetched {
 
 impl Fetched {
     /// The first offset after the batches, if there are any.
-    pub(crate) fn end(&self) -> Option<Offset> {
+    pub fn end(&self) -> Option<Offset> {
         let last = self.batches.last()?;
         let batches = corelog_record::batches(last).filter_map(|batch| batch.ok());
         batches.last().map(|(header, _)| header.next_offset())

@@ -129,6 +129,11 @@ impl<R: Runtime> Door<R> {
         [budget.frames, budget.work, budget.records]
     }
 
+    #[cfg(test)]
+    pub(crate) fn stream_bytes_free(&self) -> u64 {
+        self.0.budget.streams.free()
+    }
+
     pub fn counters(&self) -> Counters {
         self.0.counters.with(|counters| *counters)
     }

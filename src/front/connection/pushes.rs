@@ -17,4 +17,9 @@ impl Pushes {
     pub(crate) fn push(&self, response: Response) {
         self.0.finish_aside(Reply::Send(response));
     }
+
+    /// Closes the connection behind what is finished.
+    pub(crate) fn close(&self) {
+        self.0.finish_aside(Reply::Close);
+    }
 }

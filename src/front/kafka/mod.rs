@@ -17,5 +17,6 @@ mod share_sessions;
 #[cfg(test)]
 mod protocol_test;
 
+#[cfg(test)]
 pub(crate) use door::FRAMING;
 pub use door::open;

@@ -23,6 +23,12 @@ impl Malformed {
         message: "native frame",
         position: 0,
     });
+    /// An id that is in use.
+    pub(super) const REPEATED: Malformed = Malformed(corelog_wire::Error {
+        kind: corelog_wire::ErrorKind::Tag,
+        message: "subscription",
+        position: 0,
+    });
 }
 
 impl From<corelog_wire::Error> for Malformed {

@@ -1,5 +1,7 @@
 //! What the handlers of one core share.
 
+use std::time::Duration;
+
 use corelog_broker::Broker;
 use corelog_rt::Runtime;
 
@@ -31,6 +33,16 @@ pub(super) struct Context<R: Runtime> {
     pub(super) address: Address,
     /// The largest payload; decompressed batches are bounded by it too.
     pub(super) payload_bytes_max: u32,
+    /// After so much silence a subscription sends an empty frame, so that both sides learn of a dead
+    /// peer, and the connection is not taken for an idle one.
+    pub(super) silence_max: Duration,
+}
+
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Less where idle connections are closed sooner.
+pub(super) fn silence_max(idle_max: Option<Duration>) -> Duration {
+    idle_max.map_or(SILENCE_MAX, |idle| (idle / 2).min(SILENCE_MAX))
 }
 
 impl<R: Runtime> Context<R> {

@@ -8,7 +8,7 @@ use corelog_broker::Broker;
 use corelog_rt::Runtime;
 use corelog_wire::native::{Header, Limits, META_BYTES_MAX, PREFIX_BYTES};
 
-use super::context::{Address, Context};
+use super::context::{Address, Context, silence_max};
 use super::requests::Requests;
 use crate::connection::{Budget, Door, Framing, Options, Prefix, Services};
 
@@ -53,6 +53,7 @@ pub async fn open<R: Runtime>(
         budget: budget.clone(),
         address: told,
         payload_bytes_max: options.request_bytes_max,
+        silence_max: silence_max(options.idle_max),
     });
     let services: Services =
         Box::new(move |peer| Box::new(Requests::new(Rc::clone(&context), peer)));

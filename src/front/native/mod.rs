@@ -10,11 +10,16 @@ mod context;
 mod door;
 mod handlers;
 mod requests;
+mod subscriptions;
 
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod evolution_test;
+#[cfg(test)]
 mod requests_test;
+#[cfg(test)]
+mod subscribe_test;
 
 pub use context::Address;
 pub use door::open;

@@ -9,8 +9,10 @@ use corelog_wire::native::{Api, HEADER_BYTES};
 
 use super::call::{Call, Malformed};
 use super::context::Context;
+use super::handlers::subscribe::{self, Version};
 use super::handlers::{fetch, hello, init_producer, list_offsets, metadata, produce, topics};
-use crate::connection::{Frame, Order, Reply, Service, Started, Task};
+use super::subscriptions::Subscriptions;
+use crate::connection::{Aside, Frame, Order, Pushes, Reply, Service, Started, Task};
 
 /// Where the header has the API's number.
 const API_AT: usize = 4;
@@ -20,11 +22,16 @@ const _: () = assert!(API_AT + 2 <= HEADER_BYTES);
 pub(super) struct Requests<R: Runtime> {
     context: Rc<Context<R>>,
     peer: SocketAddr,
+    subscriptions: Subscriptions,
 }
 
 impl<R: Runtime> Requests<R> {
     pub(super) fn new(context: Rc<Context<R>>, peer: SocketAddr) -> Self {
-        Self { context, peer }
+        Self {
+            subscriptions: Subscriptions::new(context.budget.streams.clone()),
+            context,
+            peer,
+        }
     }
 
     /// None for what is no request.
@@ -62,6 +69,7 @@ impl<R: Runtime> Service for Requests<R> {
     fn order(&self, frame: &[u8]) -> Order {
         match api_of(frame) {
             Some(Api::Produce) => Order::Overlaps,
+            Some(Api::Subscribe | Api::Credit | Api::Unsubscribe) => Order::Aside,
             _ => Order::Alone,
         }
     }
@@ -73,8 +81,10 @@ impl<R: Runtime> Service for Requests<R> {
         match (Api::from_number(call.header.api), call.header.version) {
             (Some(Api::Produce), 1) => produce::start::<R, produce::V1>(call),
             (Some(Api::Produce), 2) => produce::start::<R, produce::V2>(call),
-            (Some(Api::Fetch), 1) => whole!(call, fetch::handle),
-            (Some(Api::ListOffsets), 1) => whole!(call, list_offsets::handle),
+            (Some(Api::Fetch), 1) => whole!(call, fetch::handle_v1),
+            (Some(Api::Fetch), 2) => whole!(call, fetch::handle_v2),
+            (Some(Api::ListOffsets), 1) => whole!(call, list_offsets::handle_v1),
+            (Some(Api::ListOffsets), 2) => whole!(call, list_offsets::handle_v2),
             (Some(Api::Hello), 1) => whole!(call, hello::handle),
             (Some(Api::Metadata), 1) => whole!(call, metadata::handle),
             (Some(Api::CreateTopic), 1) => whole!(call, topics::create),
@@ -82,5 +92,20 @@ impl<R: Runtime> Service for Requests<R> {
             (Some(Api::InitProducer), 1) => whole!(call, init_producer::handle),
             _ => Box::pin(ready(Started::Done(hello::unsupported(&call)))),
         }
+    }
+
+    fn aside(&self, frame: Frame, pushes: Pushes) -> Aside {
+        let Some(call) = self.call(frame) else {
+            return Aside::Reply(Reply::Close);
+        };
+        let known = &self.subscriptions;
+        let done = match (Api::from_number(call.header.api), call.header.version) {
+            (Some(Api::Subscribe), 1) => subscribe::begin(&call, Version::V1, known, pushes),
+            (Some(Api::Subscribe), 2) => subscribe::begin(&call, Version::V2, known, pushes),
+            (Some(Api::Credit), 1) => subscribe::credit(&call, known),
+            (Some(Api::Unsubscribe), 1) => subscribe::end(&call, known),
+            _ => Ok(Aside::Reply(hello::unsupported(&call))),
+        };
+        done.unwrap_or_else(|malformed| Aside::Reply(call.refuse(&malformed)))
     }
 }

@@ -14,4 +14,4 @@ pub(crate) use admin::{admin, create_missing, done};
 pub(crate) use batch::{Refusal, Rules, TopicRef, Zstd};
 pub(crate) use error::{code, coordinator_code};
 pub(crate) use fault::Fault;
-pub(crate) use read::{Allowance, Memory, OWN_BYTES, Patience, Read};
+pub(crate) use read::{Memory, Patience, Read};

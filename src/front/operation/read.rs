@@ -55,6 +55,15 @@ impl Read {
             return (found, allowance.credit);
         }
         drop((found, allowance));
+        self.follow(memory, wait_limit).await
+    }
+
+    /// As [`Read::run`], for who expects that nothing is there yet: it waits at once.
+    pub(crate) async fn follow<R: Runtime>(
+        &self,
+        memory: &Memory<'_, R>,
+        wait_limit: Duration,
+    ) -> (Outcomes<Fetched>, Option<Credit>) {
         let (allowance, wait_max) = match self.bytes_min {
             ..=OWN_BYTES => (Allowance::own(self.bytes_max), wait_limit),
             _ => {

@@ -46,7 +46,7 @@ impl Api {
     /// What this build speaks.
     pub const fn range(self) -> ApiRange {
         let max = match self {
-            Api::Produce => 2,
+            Api::Produce | Api::Fetch | Api::Subscribe | Api::ListOffsets => 2,
             _ => 1,
         };
         ApiRange {

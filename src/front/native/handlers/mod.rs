@@ -7,4 +7,5 @@ pub(super) mod list_offsets;
 mod map;
 pub(super) mod metadata;
 pub(super) mod produce;
+pub(super) mod subscribe;
 pub(super) mod topics;
