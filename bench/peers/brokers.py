@@ -94,6 +94,7 @@ class Corelog(KafkaProtocol):
             self.options.binary, "serve", "--data", self.dir, "--cores", "2",
             "--listen-kafka", f"127.0.0.1:{self.port}",
             "--listen-http", f"127.0.0.1:{self.port + 1}",
+            "--listen-native", "off",
             "-s", f"broker.corelog.durability={durability}",
         ]
 

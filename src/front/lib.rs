@@ -11,5 +11,7 @@ pub mod native;
 #[cfg(test)]
 mod node;
 mod operation;
+mod recovering;
 
 pub use connection::{Budget, Counters, Door, Options};
+pub use recovering::listen;

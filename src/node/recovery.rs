@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use corelog_front::http::Board;
-use corelog_front::kafka::recovering::{Recovering, listen};
-use tokio::task::JoinHandle;
+use corelog_front::{kafka, listen, native};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::cores::Plan;
 
@@ -49,16 +49,38 @@ impl Drop for Recovery {
 /// of this time is closed when the cores take over.
 async fn answer(plan: Arc<Plan>) {
     tokio::time::sleep(ANSWER_AFTER).await;
-    let recovering = Recovering {
-        cluster: plan.cluster,
-        node: plan.node.clone(),
-        wait: plan.door.frame_wait,
+    let wait = plan.door.frame_wait;
+    let kafka = async {
+        let recovering = kafka::recovering::Recovering {
+            cluster: plan.cluster,
+            node: plan.node.clone(),
+            wait,
+        };
+        match listen(plan.listen) {
+            Ok(listener) => recovering.answer(listener).await,
+            // The cores will say so too, and end the start.
+            Err(e) => tracing::warn!("listen on {}: {e}", plan.listen),
+        }
     };
-    match listen(plan.listen) {
-        Ok(listener) => recovering.answer(listener).await,
-        // The cores will say so too, and end the start.
-        Err(e) => tracing::warn!("listen on {}: {e}", plan.listen),
+    let mut others = JoinSet::new();
+    if let Some((listens, address)) = &plan.native {
+        let recovering = native::Recovering {
+            cluster: plan.cluster,
+            node: plan.node.id,
+            cores: plan.node.cores,
+            address: address.clone(),
+            wait,
+        };
+        for (core, at) in (0u16..).zip(listens) {
+            match listen(*at) {
+                Ok(listener) => drop(others.spawn(recovering.clone().answer(core, listener))),
+                Err(e) => tracing::warn!("listen on {at}: {e}"),
+            }
+        }
     }
+    kafka.await;
+    // Dropped with this task, which ends all of them.
+    while others.join_next().await.is_some() {}
 }
 
 async fn tell(plan: Arc<Plan>, board: Arc<Board>) {

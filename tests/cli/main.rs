@@ -76,6 +76,7 @@ impl Drop for Broker {
 fn serve(dir: &Path, address: &str) -> Child {
     let mut process = Command::new(BINARY)
         .args(["serve", "--listen-kafka", address, "--cores", "1"])
+        .args(["--listen-native", "off"])
         .args(["--listen-http", &free_address()])
         .arg("--data")
         .arg(dir)
@@ -117,6 +118,7 @@ fn a_data_directory_is_made_where_one_stands() {
     for _ in 0..2 {
         let mut process = Command::new(BINARY)
             .args(["serve", "--listen-kafka", &free_address()])
+            .args(["--listen-native", "off"])
             .args(["--listen-http", &free_address()])
             .current_dir(dir.path())
             .stdout(Stdio::piped())

@@ -45,6 +45,8 @@ impl Setup {
         command
             .args(["serve", "--listen-kafka", &self.address()])
             .args(["--listen-http", &format!("127.0.0.1:{}", self.port + 1)])
+            // Several run beside each other; a setting may switch it on.
+            .args(["--listen-native", "off"])
             .args(["--cores", &self.cores.to_string()])
             .arg("--data")
             .arg(&self.data);

@@ -22,7 +22,7 @@ struct Arguments {
     /// Data and logs lie under it; on ext4 or XFS.
     #[arg(long, default_value = "target/hostile")]
     dir: PathBuf,
-    /// The first of two ports on 127.0.0.1.
+    /// The first of three ports on 127.0.0.1.
     #[arg(long, default_value_t = 24_500)]
     port: u16,
 }

@@ -20,7 +20,7 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Data and logs; made empty, and removed if nothing was found.
     pub dir: PathBuf,
-    /// Kafka's port; HTTP's is the next.
+    /// Kafka's port; HTTP's is the next, and the native protocol's the one after it.
     pub port: u16,
     pub seed: u64,
     pub size: Size,

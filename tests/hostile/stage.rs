@@ -34,6 +34,7 @@ pub(crate) fn setup(plan: &Plan, settings: Settings) -> Result<Setup, String> {
     let mut all: Settings = vec![
         ("log.journal_file_bytes", "16MiB".into()),
         ("log.disk_reserve_bytes", "64MiB".into()),
+        ("native.listen", format!("127.0.0.1:{}", plan.port + 2)),
     ];
     all.extend(settings);
     Ok(Setup {
@@ -100,6 +101,10 @@ impl Stage {
 
     pub fn http_port(&self) -> u16 {
         self.setup.port + 1
+    }
+
+    pub fn native_port(&self) -> u16 {
+        self.setup.port + 2
     }
 
     pub fn process(&self) -> Process {

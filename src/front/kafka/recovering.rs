@@ -1,11 +1,8 @@
 //! The door while the node recovers: it says so, with an error that clients retry.
 //!
-//! On the housekeeping thread, before any core serves. Answered are ApiVersions, Metadata of named
+//! Answered are ApiVersions, Metadata of named
 //! topics and Produce; who asks for anything else is closed, and comes again.
 
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,20 +13,12 @@ use corelog_wire::kafka::{
     MetadataResponseBroker, MetadataResponseTopic, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceResponse, frame_bytes,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::net::TcpListener;
 
 use super::api::{Api, advertised, unsupported};
 use super::call::Head;
 use crate::connection::Reply;
-
-/// Connections at a time, and what each may send at once: the node has not yet set aside memory.
-const CONNECTIONS_MAX: usize = 64;
-const FRAME_BYTES_MAX: usize = 2 << 20;
-const BACKLOG: u32 = 1024;
+use crate::recovering::{Answers, FRAME_BYTES_MAX, answer};
 
 /// Who answers.
 pub struct Recovering {
@@ -39,73 +28,28 @@ pub struct Recovering {
     pub wait: Duration,
 }
 
-/// Listens beside the cores' own listeners, which come later.
-///
-/// # Errors
-/// What the kernel says.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
+impl Answers for Recovering {
+    const PREFIX_BYTES: usize = 4;
 
-/// The next frame; None if its length is no request's.
-async fn next(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let mut prefix = [0; 4];
-    stream.read_exact(&mut prefix).await?;
-    let Ok(bytes) = frame_bytes(prefix, FRAME_BYTES_MAX) else {
-        return Ok(None);
-    };
-    let mut frame = vec![0; bytes];
-    stream.read_exact(&mut frame).await?;
-    Ok(Some(frame))
+    fn frame_bytes(&self, prefix: &[u8]) -> Option<usize> {
+        let bytes = frame_bytes(*prefix.first_chunk()?, FRAME_BYTES_MAX);
+        Some(Self::PREFIX_BYTES + bytes.ok()?)
+    }
+
+    fn reply(&self, frame: &[u8]) -> Option<Vec<Bytes>> {
+        self.reply_to(frame.get(Self::PREFIX_BYTES..)?)
+    }
 }
 
 impl Recovering {
     /// Answers until it is dropped; every connection ends with it.
     pub async fn answer(self, listener: TcpListener) {
-        let me = Arc::new(self);
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        loop {
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-                return;
-            };
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            while connections.try_join_next().is_some() {}
-            let me = Arc::clone(&me);
-            connections.spawn(async move {
-                // A client that goes is no news.
-                let _ = me.serve(stream).await;
-                drop(permit);
-            });
-        }
-    }
-
-    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        loop {
-            let Some(frame) = timeout(self.wait, next(&mut stream)).await?? else {
-                return Ok(());
-            };
-            let Some(parts) = self.reply(&frame) else {
-                return Ok(());
-            };
-            // Who reads nothing would keep one of the few places until the node serves.
-            timeout(self.wait, stream.write_all(&parts.concat())).await??;
-        }
+        let wait = self.wait;
+        answer(self, listener, wait).await;
     }
 
     /// None if the connection is to be closed.
-    fn reply(&self, frame: &[u8]) -> Option<Vec<Bytes>> {
+    fn reply_to(&self, frame: &[u8]) -> Option<Vec<Bytes>> {
         let head = Head::of(frame).ok()?;
         let Some(api) = Api::<RingRuntime>::of(head.key, head.version) else {
             return match unsupported(head) {

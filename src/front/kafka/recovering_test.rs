@@ -14,7 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
-use super::{Recovering, listen};
+use super::Recovering;
+use crate::recovering::listen;
 
 const WAIT: Duration = Duration::from_secs(1);
 

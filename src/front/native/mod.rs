@@ -9,6 +9,7 @@ mod call;
 mod context;
 mod door;
 mod handlers;
+mod recovering;
 mod requests;
 mod subscriptions;
 
@@ -23,3 +24,4 @@ mod subscribe_test;
 
 pub use context::Address;
 pub use door::open;
+pub use recovering::Recovering;

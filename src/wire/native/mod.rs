@@ -14,7 +14,11 @@ pub mod v2;
 mod view;
 
 #[cfg(test)]
+mod fuzz_test;
+#[cfg(test)]
 mod golden_test;
+#[cfg(test)]
+mod golden_v2_test;
 #[cfg(test)]
 mod native_test;
 

@@ -92,6 +92,8 @@ class Corelog(Broker):
             self.bootstrap,
             "--listen-http",
             f"127.0.0.1:{self.port + 1}",
+            "--listen-native",
+            "off",
             "--cores",
             "2",
             *self.options,

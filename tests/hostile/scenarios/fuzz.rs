@@ -13,6 +13,7 @@ use corelog_wire::kafka::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::native;
 use crate::request::{FETCH, PRODUCE, batch, fetch, now, produce};
 use crate::socket::frame;
 use crate::stage::create_topic;
@@ -22,7 +23,7 @@ const TOPIC: &str = "fuzzed";
 const LATENCY_MAX: Duration = Duration::from_secs(3);
 const ATTACKERS: u64 = 8;
 /// A request that waits for records may wait long: then the connection is left.
-const ANSWER_WAIT: Duration = Duration::from_millis(300);
+pub(super) const ANSWER_WAIT: Duration = Duration::from_millis(300);
 /// Beside what the process had: topics that mutants make, their records, and pools.
 const GROWTH_MAX: u64 = 512 << 20;
 
@@ -31,11 +32,11 @@ type Seeds = Vec<Vec<u8>>;
 
 /// What one attacker saw.
 #[derive(Clone, Copy, Default)]
-struct Seen {
-    frames: u64,
-    answered: u64,
-    closed: u64,
-    waited: u64,
+pub(super) struct Seen {
+    pub(super) frames: u64,
+    pub(super) answered: u64,
+    pub(super) closed: u64,
+    pub(super) waited: u64,
 }
 
 /// The broker survives whatever stands in a frame, and serves others meanwhile.
@@ -59,6 +60,11 @@ pub async fn fuzz(plan: &Plan) -> Result<Report, String> {
             seed,
             frames / ATTACKERS,
         ));
+    }
+    for attacker in 0..ATTACKERS / 2 {
+        let seed = plan.seed * 1000 + ATTACKERS + attacker;
+        let count = frames / ATTACKERS;
+        attacks.spawn(native::attack(stage.native_port(), seed, count));
     }
     let mut seen = Seen::default();
     while let Some(one) = attacks.join_next().await {

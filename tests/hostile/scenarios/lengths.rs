@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use corelog_wire::kafka::ApiKey;
 
+use super::native;
 use crate::request::{FETCH, fetch};
 use crate::socket::frame;
 use crate::{Plan, Report, Socket, Stage};
@@ -21,14 +22,20 @@ pub async fn lengths(plan: &Plan) -> Result<Report, String> {
     let mut stage = Stage::open(plan, "lengths", Vec::new()).await?;
     let before = stage.process().memory()?.resident;
     let rounds = plan.pick(60, 2_000);
-    let forged = forged();
+    let (forged, native) = (forged(), native::forged());
+    let (port, native_port) = (stage.port(), stage.native_port());
     for round in 0..rounds {
         plan.tell(format_args!("round {round} of {rounds}"));
         for (name, bytes) in &forged {
-            attack(&mut stage, name, bytes).await?;
+            attack(&mut stage, port, name, bytes).await?;
+        }
+        for (name, bytes) in &native {
+            attack(&mut stage, native_port, name, bytes).await?;
         }
     }
-    stage.report.figure("frames", rounds * forged.len());
+    stage
+        .report
+        .figure("frames", rounds * (forged.len() + native.len()));
     let longest = forged.iter().map(|(_, bytes)| bytes.len()).max();
     stage.report.figure("longest sent", longest.unwrap_or(0));
     stage.judge_memory(before + GROWTH_MAX)?;
@@ -36,8 +43,8 @@ pub async fn lengths(plan: &Plan) -> Result<Report, String> {
     stage.close().await
 }
 
-async fn attack(stage: &mut Stage, name: &str, bytes: &[u8]) -> Result<(), String> {
-    let socket = Socket::connect(stage.port()).await;
+async fn attack(stage: &mut Stage, port: u16, name: &str, bytes: &[u8]) -> Result<(), String> {
+    let socket = Socket::connect(port).await;
     let mut socket = socket.map_err(|e| format!("{name}: {e}"))?;
     // The broker may close while it is written to.
     let _ = socket.write(bytes).await;

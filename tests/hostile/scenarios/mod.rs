@@ -6,6 +6,7 @@ mod fuzz;
 mod hoarders;
 mod lengths;
 mod limits;
+mod native;
 mod partitions;
 mod slow_loris;
 mod slow_readers;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::native;
 use crate::{Plan, Report, Socket, Stage};
 
 const LATENCY_MAX: Duration = Duration::from_secs(2);
 
-/// A begun request that is fed a byte now and then is closed by its deadline, at either port, and
+/// A begun request that is fed a byte now and then is closed by its deadline, at every port, and
 /// nobody else notices.
 ///
 /// # Errors
@@ -24,11 +25,12 @@ pub async fn slow_loris(plan: &Plan) -> Result<Report, String> {
     let mut stage = Stage::open(plan, "slow_loris", settings).await?;
     let count = plan.pick(50, 1000);
     let mut attacks = JoinSet::new();
-    for (name, is_http, bytes) in beginnings() {
+    for (name, listener, bytes) in beginnings() {
         for _ in 0..count {
-            let port = match is_http {
-                true => stage.http_port(),
-                false => stage.port(),
+            let port = match listener {
+                Listener::Kafka => stage.port(),
+                Listener::Http => stage.http_port(),
+                Listener::Native => stage.native_port(),
             };
             let feed = feed(port, bytes.clone(), Duration::from_millis(every));
             attacks.spawn(async move { (name, feed.await) });
@@ -61,16 +63,33 @@ pub async fn slow_loris(plan: &Plan) -> Result<Report, String> {
     stage.close().await
 }
 
+#[derive(Clone, Copy)]
+enum Listener {
+    Kafka,
+    Http,
+    Native,
+}
+
 /// What is sent at once; then it drips.
-fn beginnings() -> Vec<(&'static str, bool, Vec<u8>)> {
+fn beginnings() -> Vec<(&'static str, Listener, Vec<u8>)> {
     let metadata = [0, 0, 0, 60, 0, 3, 0, 1, 0, 0, 0, 1];
     vec![
-        ("half a length", false, vec![0, 0]),
-        ("half a request", false, metadata.to_vec()),
-        ("a request line", true, b"GET /met".to_vec()),
+        ("half a length", Listener::Kafka, vec![0, 0]),
+        ("half a request", Listener::Kafka, metadata.to_vec()),
+        (
+            "half a native header",
+            Listener::Native,
+            native::request()[..20].to_vec(),
+        ),
+        (
+            "half a native request",
+            Listener::Native,
+            native::request()[..40].to_vec(),
+        ),
+        ("a request line", Listener::Http, b"GET /met".to_vec()),
         (
             "a header",
-            true,
+            Listener::Http,
             b"GET /ready HTTP/1.1\r\nHost: x\r\nX-".to_vec(),
         ),
     ]

@@ -25,19 +25,19 @@ fn binary() -> PathBuf {
     path
 }
 
-/// A port with a free one behind it. Below those that the kernel gives to clients, of which a flood
+/// A port with two free ones behind it. Below those that the kernel gives to clients, of which a flood
 /// takes thousands; tests beside each other and beside those of other processes get others.
 fn port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..1000 {
         let number = std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(11_000 + number % 10_000 * 2).unwrap();
+        let port = u16::try_from(11_000 + number % 6_500 * 3).unwrap();
         let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if is_free(port) && is_free(port + 1) {
+        if (0..3).all(|next| is_free(port + next)) {
             return port;
         }
     }
-    panic!("no two free ports");
+    panic!("no three free ports");
 }
 
 fn check(name: &str, scenario: impl AsyncFnOnce(&Plan) -> Result<Report, String>) {
