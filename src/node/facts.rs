@@ -15,7 +15,8 @@ use crate::Settings;
 pub(crate) fn local(settings: &Settings, node: NodeId, cores: u16) -> Result<Arc<Local>, String> {
     let mut local = Local::new(node);
     let auto = "auto.create.topics.enable";
-    if !settings.kafka_listen.ip().is_loopback() {
+    let listens = [Some(settings.kafka_listen), settings.native_listen()?];
+    if listens.iter().flatten().any(|a| !a.ip().is_loopback()) {
         local.set(auto, "false").map_err(|e| e.to_string())?;
     }
     for (name, value) in &settings.broker {

@@ -12,6 +12,7 @@ mod inspect;
 mod latency;
 mod memory;
 mod metrics;
+mod parse;
 mod placement;
 mod recovery;
 mod sealed;

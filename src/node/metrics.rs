@@ -56,6 +56,11 @@ const METRICS: &[Metric] = &[
     metric!(counter "received_bytes_total", "Bytes of requests", |f| f.kafka.received_bytes),
     metric!(counter "responses_total", "Responses sent", |f| f.kafka.responses),
     metric!(counter "sent_bytes_total", "Bytes of responses", |f| f.kafka.sent_bytes),
+    metric!(gauge "frame_bytes_free", "Free bytes of the pool for requests", |f| f.frame_bytes_free),
+];
+
+/// Of the native protocol.
+const NATIVE: &[Metric] = &[
     metric!(gauge "native_connections", "Open connections of the native protocol", |f| f.native.connections_open),
     metric!(counter "native_connections_accepted_total", "Native connections accepted", |f| f.native.connections_accepted),
     metric!(counter "native_connections_refused_total", "Native connections above the cap", |f| f.native.connections_refused),
@@ -64,13 +69,12 @@ const METRICS: &[Metric] = &[
     metric!(counter "native_received_bytes_total", "Bytes of native requests", |f| f.native.received_bytes),
     metric!(counter "native_responses_total", "Native responses and pushed frames sent", |f| f.native.responses),
     metric!(counter "native_sent_bytes_total", "Bytes of native responses", |f| f.native.sent_bytes),
-    metric!(gauge "frame_bytes_free", "Free bytes of the pool for requests", |f| f.frame_bytes_free),
 ];
 
 /// One line a core and figure; a core that has not reported yet has none.
 pub(crate) fn render(figures: &[Option<Figures>], alive: &[bool]) -> String {
     let mut text = String::new();
-    for metric in METRICS {
+    for metric in METRICS.iter().chain(NATIVE) {
         let kind = if metric.counter { "counter" } else { "gauge" };
         let Metric { name, help, .. } = metric;
         line(&mut text, format_args!("# HELP corelog_{name} {help}."));
@@ -110,11 +114,12 @@ mod tests {
 
     #[test]
     fn every_figure_has_a_name_of_its_own() {
-        let mut names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
+        let all = || METRICS.iter().chain(NATIVE);
+        let mut names: Vec<&str> = all().map(|m| m.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), METRICS.len());
-        for metric in METRICS {
+        assert_eq!(names.len(), all().count());
+        for metric in all() {
             assert_eq!(
                 metric.counter,
                 metric.name.ends_with("_total"),

@@ -15,6 +15,8 @@ mod sessions;
 mod share_sessions;
 
 #[cfg(test)]
+pub(crate) mod client;
+#[cfg(test)]
 mod protocol_test;
 
 #[cfg(test)]

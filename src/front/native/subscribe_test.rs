@@ -22,8 +22,11 @@ fn subscribe(credit_bytes: u64, parts: Vec<FetchPart>) -> SubscribeRequest {
     }
 }
 
+/// Of one part.
+type Told = (u32, i16, Vec<(i64, String)>);
+
 /// What a frame says: of each part its place, its error, and its records.
-fn told(answer: &Answer) -> Vec<(u32, i16, Vec<(i64, String)>)> {
+fn told(answer: &Answer) -> Vec<Told> {
     let view = answer.view();
     let response = view.read::<SubscribeResponse>().unwrap();
     assert_eq!(response.error, 0);
@@ -35,7 +38,7 @@ fn told(answer: &Answer) -> Vec<(u32, i16, Vec<(i64, String)>)> {
     parts.collect()
 }
 
-fn one(part: u32, offset: i64, value: &str) -> Vec<(u32, i16, Vec<(i64, String)>)> {
+fn one(part: u32, offset: i64, value: &str) -> Vec<Told> {
     vec![(part, 0, vec![(offset, value.to_owned())])]
 }
 
