@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelog_base::{GroupId, LogIndex, NodeId};
+use corelog_base::{GroupId, LogIndex, NodeId, Offset, ProducerId};
 use corelog_cluster::{Image, Local};
 use corelog_log::{
-    Checkpoint, Checkpoints, Entries, EntriesPlan, Log, Options, RestoredGroup, Share,
+    AbortedRange, Checkpoint, Checkpoints, Entries, EntriesPlan, LastOf, Log, Options,
+    RestoredGroup, Share,
 };
 use corelog_rt::mesh::MeshEnd;
 use corelog_rt::{Credits, Gate, Notify, Runtime, Shared, WeakShared};
@@ -302,5 +303,17 @@ impl<R: Runtime> Checkpoints for CheckpointSource<R> {
     fn checkpoint(&self, group: GroupId) -> Option<Checkpoint> {
         let shard = self.0.with(|shard| shard.clone())?.upgrade()?;
         shard.with(|shard| shard.checkpoint(group))
+    }
+
+    fn aborted(&self, group: GroupId, from: Offset, upto: Offset) -> Vec<AbortedRange> {
+        let shard = self.0.with(|shard| shard.clone()).and_then(|s| s.upgrade());
+        shard.map_or_else(Vec::new, |shard| {
+            shard.with(|shard| shard.aborted_ranges(group, from, upto))
+        })
+    }
+
+    fn last_of(&self, group: GroupId, producer: ProducerId) -> Option<LastOf> {
+        let shard = self.0.with(|shard| shard.clone())?.upgrade()?;
+        shard.with(|shard| shard.last_of(group, producer))
     }
 }

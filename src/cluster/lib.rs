@@ -42,5 +42,6 @@ pub use plan::{
 };
 pub use record::{ConfigScope, ConfigsChanged, Node, Partition, Record, Snapshot, TopicCreated};
 pub use settings::{
-    BrokerSettings, Cleanup, Compression, Durability, GroupLimits, TopicSettings, TransactionLimits,
+    BrokerSettings, Cleanup, Compaction, Compression, Durability, GroupLimits, TopicSettings,
+    TransactionLimits,
 };

@@ -50,6 +50,19 @@ pub struct Cleanup {
     pub compact: bool,
 }
 
+/// How a compacted topic is compacted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Compaction {
+    /// A record stays uncompacted at least this long.
+    pub lag_min: Duration,
+    /// And at most this long; None is any.
+    pub lag_max: Option<Duration>,
+    /// How much of the bytes must be uncompacted before the next pass, in millionths.
+    pub dirty_ppm_min: u32,
+    /// How long markers of deleted keys stay once they are compacted.
+    pub delete_retention: Duration,
+}
+
 /// What a topic's partitions obey.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicSettings {
@@ -61,6 +74,7 @@ pub struct TopicSettings {
     /// None keeps for ever.
     pub retention_age: Option<Duration>,
     pub cleanup: Cleanup,
+    pub compaction: Compaction,
     /// The largest record batch, all of it, in bytes.
     pub message_bytes_max: u32,
     pub compression: Compression,
@@ -90,6 +104,8 @@ pub struct BrokerSettings {
     pub connection_idle_max: Option<Duration>,
     /// An idempotent producer that writes nothing for this long is forgotten.
     pub producer_id_expiration: Duration,
+    /// How often a compacted partition is looked at.
+    pub compaction_backoff: Duration,
     pub groups: GroupLimits,
     pub transactions: TransactionLimits,
 }
@@ -153,6 +169,12 @@ impl TopicSettings {
                 delete: policy("delete"),
                 compact: policy("compact"),
             },
+            compaction: Compaction {
+                lag_min: millis(long("min.compaction.lag.ms")),
+                lag_max: bounded(long("max.compaction.lag.ms")),
+                dirty_ppm_min: millionths(&text("min.cleanable.dirty.ratio")),
+                delete_retention: millis(long("delete.retention.ms")),
+            },
             message_bytes_max: u32::try_from(long("max.message.bytes")).unwrap_or(0),
             compression: match text("compression.type").as_str() {
                 "uncompressed" => Compression::Uncompressed,
@@ -186,6 +208,7 @@ impl BrokerSettings {
             request_bytes_max: u32::try_from(long("socket.request.max.bytes")).unwrap_or(0),
             connection_idle_max: bounded(long("connections.max.idle.ms")),
             producer_id_expiration: millis(long("producer.id.expiration.ms")),
+            compaction_backoff: millis(long("log.cleaner.backoff.ms")),
             transactions: TransactionLimits {
                 timeout_max: millis(long("transaction.max.timeout.ms")),
                 id_expiration: millis(long("transactional.id.expiration.ms")),
@@ -207,6 +230,13 @@ impl BrokerSettings {
             },
         }
     }
+}
+
+/// A fraction that passed the definition's check.
+fn millionths(text: &str) -> u32 {
+    let fraction: f64 = text.parse().unwrap_or(1.0);
+    // Between 0 and 1, so that it fits.
+    (fraction.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
 /// # Panics

@@ -9,6 +9,7 @@ use corelog_rt::{AlignedBuf, File, Notify, OpenMode, Runtime, Shared, timeout};
 
 use crate::Log;
 use crate::bulk::{Next, Run, TakeOver};
+use crate::cache::SegmentId;
 use crate::codec::{count, index, round_down};
 use crate::group::{folder, segment_path};
 use crate::reference::Place;
@@ -202,10 +203,19 @@ async fn open_segment<R: Runtime>(
     base_offset: Offset,
 ) -> io::Result<R::File> {
     let (known, path) = log.with(|c| {
-        let known = c.cache.written.segment((group, base_offset));
+        // Only the newest segment grows, and only older ones are compacted.
+        let id = SegmentId {
+            group,
+            base_offset,
+            generation: 0,
+        };
+        let known = c.cache.written.segment(id);
         let state = c.groups.get(&group);
         let path = state.map(|g| folder(&c.options.dir, g.topic, g.partition));
-        (known, path.map(|folder| segment_path(&folder, base_offset)))
+        (
+            known,
+            path.map(|folder| segment_path(&folder, base_offset, 0)),
+        )
     });
     match (known, path) {
         (Some(file), _) => Ok(file),

@@ -13,8 +13,13 @@ use crate::written::Written;
 /// The smallest share of the budget that a block takes, so that their number is bounded.
 const BLOCK_BYTES_MIN: u64 = 64 << 10;
 
-/// A segment of a group.
-pub(crate) type SegmentId = (GroupId, Offset);
+/// A segment of a group, as it is in one file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SegmentId {
+    pub group: GroupId,
+    pub base_offset: Offset,
+    pub generation: u32,
+}
 
 struct Item<V> {
     id: SegmentId,
@@ -141,7 +146,7 @@ impl<F: Clone> Cache<F> {
     }
 
     pub(crate) fn forget_group(&mut self, group: GroupId) {
-        self.forget_all(|(other, _)| other == group);
+        self.forget_all(|other| other.group == group);
     }
 
     fn forget_all(&mut self, gone: impl Fn(SegmentId) -> bool) {
@@ -159,7 +164,11 @@ mod tests {
     #[test]
     fn the_oldest_blocks_go_first_and_use_keeps() {
         let mut cache: Cache<()> = Cache::new(512 << 10, 8);
-        let id = (GroupId(1), Offset(0));
+        let id = SegmentId {
+            group: GroupId(1),
+            base_offset: Offset(0),
+            generation: 0,
+        };
         let block = |position| Block {
             position,
             bytes: Bytes::from(vec![0; 128 << 10]),

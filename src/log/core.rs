@@ -12,6 +12,7 @@ use corelog_rt::{AlignedBuf, oneshot};
 
 use crate::cache::Cache;
 use crate::codec::count;
+use crate::compact::Queue;
 use crate::frame::{EntryHead, Payload};
 use crate::group::{Group, UNFRAMED, memory_of};
 use crate::journal::{Frame, Item, Journal};
@@ -75,6 +76,7 @@ pub(crate) struct Core<F> {
     /// Groups whose files a task works on, and who waits for them.
     pub busy: IdMap<GroupId, Vec<Sender<()>>>,
     pub cache: Cache<F>,
+    pub compaction: Queue,
     /// Buffers for segment data, used again.
     pub spare: Vec<AlignedBuf>,
     pub stats: CoreStats,

@@ -12,6 +12,7 @@ use corelog_base::{
 };
 
 use crate::bulk::Bulk;
+use crate::cache::SegmentId;
 use crate::codec::count;
 use crate::frame::RowHint;
 use crate::map::{SegmentMap, term_at};
@@ -40,6 +41,8 @@ pub(crate) struct TailEntry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SegmentMeta {
     pub base_offset: Offset,
+    /// Of its file; above 0 if it is compacted.
+    pub generation: u32,
     pub bytes: u64,
     /// Known once the map was read or the segment was sealed.
     pub end: Option<SegmentEnd>,
@@ -49,6 +52,26 @@ pub(crate) struct SegmentMeta {
 pub(crate) struct SegmentEnd {
     pub last: Position,
     pub max_timestamp: TimestampMs,
+    pub begun: TimestampMs,
+}
+
+impl SegmentMeta {
+    pub(crate) fn of(map: &SegmentMap) -> Self {
+        Self {
+            base_offset: map.base_offset,
+            generation: map.generation,
+            bytes: map.whole,
+            end: Some(SegmentEnd::of(map)),
+        }
+    }
+
+    pub(crate) fn id(&self, group: GroupId) -> SegmentId {
+        SegmentId {
+            group,
+            base_offset: self.base_offset,
+            generation: self.generation,
+        }
+    }
 }
 
 impl SegmentEnd {
@@ -56,6 +79,7 @@ impl SegmentEnd {
         Self {
             last: map.settled,
             max_timestamp: map.max_timestamp,
+            begun: map.begun,
         }
     }
 }
@@ -119,6 +143,28 @@ pub(crate) struct Segments {
     pub seal_due: bool,
     /// Where the last disk read ended: the next one is sequential if it begins here.
     pub read_end: Offset,
+    /// How often files were replaced by compacted ones: a read that sees it change is repeated.
+    pub replaced: u64,
+    /// Compaction has looked at every record below.
+    pub clean: Offset,
+}
+
+impl Segments {
+    pub(crate) fn find(&self, base_offset: Offset) -> Option<&SegmentMeta> {
+        let at = self.place(base_offset)?;
+        self.list.get(at)
+    }
+
+    pub(crate) fn find_mut(&mut self, base_offset: Offset) -> Option<&mut SegmentMeta> {
+        let at = self.place(base_offset)?;
+        self.list.get_mut(at)
+    }
+
+    fn place(&self, base_offset: Offset) -> Option<usize> {
+        let list = &self.list;
+        list.binary_search_by_key(&base_offset, |s| s.base_offset)
+            .ok()
+    }
 }
 
 /// What an append changed in memory, in bytes of the unsettled budget.
@@ -138,8 +184,13 @@ pub(crate) fn folder(dir: &Path, topic: TopicId, partition: PartitionIndex) -> P
         .join(partition.to_string())
 }
 
-pub(crate) fn segment_path(folder: &Path, base_offset: Offset) -> PathBuf {
-    folder.join(format!("{:020}.log", base_offset.0))
+/// The file of a segment; compacted ones have a generation above 0.
+pub(crate) fn segment_path(folder: &Path, base_offset: Offset, generation: u32) -> PathBuf {
+    let base_offset = base_offset.0;
+    folder.join(match generation {
+        0 => format!("{base_offset:020}.log"),
+        _ => format!("{base_offset:020}.{generation:08x}.log"),
+    })
 }
 
 pub(crate) fn map_path(folder: &Path, base_offset: Offset) -> PathBuf {

@@ -12,12 +12,14 @@ mod around;
 mod bulk;
 mod cache;
 mod codec;
+mod compact;
 mod core;
 mod error;
 mod frame;
 mod group;
 mod journal;
 mod judge;
+mod leftovers;
 mod log;
 mod map;
 mod map_codec;
@@ -50,12 +52,14 @@ mod written;
 
 pub use error::{Error, Kind};
 pub use log::Log;
-pub use options::{BulkOptions, Durability, GroupConfig, JournalOptions, Options};
+pub use options::{
+    BulkOptions, CompactionConfig, Durability, GroupConfig, JournalOptions, Options,
+};
 pub use read::{Entries, EntriesPlan, Read, ReadPlan};
 pub use salvage::{Salvaged, salvage};
 pub use scan::{Scan, Share, retire, scan, scan_reporting};
 pub use types::{
-    Checkpoint, Checkpoints, CoreStats, DamagedRange, Event, GroupStats, JournalId, NoCheckpoints,
-    Position, RestoredGroup, TermStart,
+    AbortedRange, Checkpoint, Checkpoints, CompactionStats, CoreStats, DamagedRange, Event,
+    GroupStats, JournalId, LastOf, NoCheckpoints, Position, RestoredGroup, TermStart,
 };
 pub use verify::{Finding, dump, verify};

@@ -5,8 +5,9 @@ use corelog_base::{
     Entry, EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs, crc32c, crc32c_combine,
 };
 
+use crate::cache::SegmentId;
 use crate::codec::{count, index};
-use crate::unit::{Framing, is_bare, max_timestamp};
+use crate::unit::{Framing, Unit, is_bare, max_timestamp};
 use crate::{Checkpoint, Position, TermStart};
 
 /// Bytes of a segment that share one CRC.
@@ -41,6 +42,10 @@ pub(crate) struct SegmentMap {
     pub base_index: LogIndex,
     pub begun: TimestampMs,
     pub sealed: bool,
+    /// Which file is the segment's; above 0 if it is compacted.
+    pub generation: u32,
+    /// Compaction has looked at every record below; 0 if this one is not compacted.
+    pub clean: Offset,
     /// Bytes in the segment's file: whole blocks, exact when sealed.
     pub bytes: u64,
     /// Bytes of settled entries: those in the file and the tail.
@@ -87,6 +92,8 @@ impl SegmentMap {
             base_index: settled.index.next(),
             begun: now,
             sealed: false,
+            generation: 0,
+            clean: Offset(0),
             bytes: 0,
             whole: 0,
             tail: Bytes::new(),
@@ -102,12 +109,61 @@ impl SegmentMap {
         }
     }
 
+    pub(crate) fn id(&self) -> SegmentId {
+        SegmentId {
+            group: self.group,
+            base_offset: self.base_offset,
+            generation: self.generation,
+        }
+    }
+
     /// About what it takes in memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let bare: usize = self.bare.iter().map(|e| e.data.len() + 96).sum();
         let fixed = (self.runs.len() + self.marks.len()) * 32 + self.terms.len() * 24;
         let checkpoint = self.checkpoint.as_ref().map_or(0, |c| c.data.len());
         count(fixed + self.chunks.len() * 4 + bare + checkpoint + self.tail.len() + 512)
+    }
+
+    /// A segment without entries yet in the place of those from `first` to `last`. Its marks' indexes
+    /// are those of its begin: consensus asks for none of its entries.
+    pub(crate) fn begin_compacted(
+        first: &Self,
+        last: &Self,
+        generation: u32,
+        clean: Offset,
+    ) -> Self {
+        Self {
+            base_offset: first.base_offset,
+            base_index: first.base_index,
+            begun: first.begun,
+            sealed: true,
+            generation,
+            clean,
+            checkpoint: last.checkpoint.clone(),
+            ..Self::begin(first.group, last.settled, last.terms.clone(), first.begun)
+        }
+    }
+
+    /// Adds a batch that compaction has left.
+    pub(crate) fn add_left(&mut self, unit: &Unit) {
+        self.mark(unit.base_offset, self.base_index);
+        self.whole += unit.bytes;
+        self.max_timestamp = self.max_timestamp.max(unit.max_timestamp);
+    }
+
+    /// Notes what begins at the end, if it is the first that begins in its chunk.
+    fn mark(&mut self, offset: Offset, index: LogIndex) {
+        let chunk = self.whole / CHUNK_BYTES;
+        let last = self.marks.last();
+        if last.is_none_or(|m| m.position / CHUNK_BYTES < chunk) {
+            self.marks.push(Mark {
+                position: self.whole,
+                offset,
+                index,
+                max_timestamp_before: self.max_timestamp,
+            });
+        }
     }
 
     /// Adds the next entry as settled. Its bytes are covered by `extend`.
@@ -151,19 +207,7 @@ impl SegmentMap {
                 position: self.whole,
             });
         }
-        let chunk = self.whole / CHUNK_BYTES;
-        if self
-            .marks
-            .last()
-            .is_none_or(|m| m.position / CHUNK_BYTES < chunk)
-        {
-            self.marks.push(Mark {
-                position: self.whole,
-                offset: entry.base_offset,
-                index: entry.index,
-                max_timestamp_before: self.max_timestamp,
-            });
-        }
+        self.mark(entry.base_offset, entry.index);
         self.whole += self.framing.bytes_of(entry);
         self.max_timestamp = self.max_timestamp.max(max_timestamp(self.framing, entry));
     }

@@ -17,6 +17,7 @@ const MARK_BYTES: usize = 32;
 const TERM_BYTES: usize = 24;
 const BARE_BYTES: usize = 40;
 const FLAG_SEALED: u8 = 1;
+const FLAG_COMPACTED: u8 = 2;
 const NO_CHECKPOINT: u32 = u32::MAX;
 /// Records are found at multiples of this, whatever the file's alignment is.
 const STEP: usize = 4096;
@@ -140,7 +141,13 @@ impl SegmentMap {
         put(bytes, 12, length.to_le_bytes());
         put(bytes, 16, VERSION.to_le_bytes());
         put(bytes, 18, [self.framing as u8]);
-        put(bytes, 19, [if self.sealed { FLAG_SEALED } else { 0 }]);
+        let sealed = if self.sealed { FLAG_SEALED } else { 0 };
+        let compacted = if self.generation > 0 {
+            FLAG_COMPACTED
+        } else {
+            0
+        };
+        put(bytes, 19, [sealed | compacted]);
         put(bytes, 20, self.file.records.to_le_bytes());
         put(bytes, 24, self.group.0.to_le_bytes());
         put(bytes, 32, self.base_offset.0.to_le_bytes());
@@ -164,6 +171,8 @@ impl SegmentMap {
         put(bytes, 128, at.to_le_bytes());
         put(bytes, 136, size.to_le_bytes());
         put(bytes, 144, count_u32(self.tail.len()).to_le_bytes());
+        put(bytes, 148, self.generation.to_le_bytes());
+        put(bytes, 152, self.clean.0.to_le_bytes());
     }
 }
 
@@ -265,6 +274,8 @@ fn apply(before: Option<SegmentMap>, record: &[u8]) -> Option<SegmentMap> {
     map.settled = settled;
     map.max_timestamp = TimestampMs(get_i64(record, 88)?);
     map.begun = TimestampMs(get_i64(record, 96)?);
+    map.generation = get_u32(record, 148)?;
+    map.clean = Offset(get_i64(record, 152)?);
     let mut counts = [0usize; 5];
     for (n, at) in counts.iter_mut().zip((108..).step_by(4)) {
         *n = index(u64::from(get_u32(record, at)?));

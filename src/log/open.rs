@@ -1,6 +1,6 @@
 //! Opening a core's log: its journal goes on, what moved here is rewritten, the tasks start.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use corelog_rt::{File, Gate, OpenMode, Runtime, Shared, oneshot};
 
 use crate::cache::Cache;
 use crate::codec::round_down;
+use crate::compact::Queue;
 use crate::core::{Core, Disk, IdMap, Memory};
 use crate::frame::MetadataBefore;
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
@@ -45,15 +46,18 @@ pub(crate) async fn open<R: Runtime>(
         due: VecDeque::new(),
         busy: IdMap::default(),
         cache: Cache::new(options.block_cache_bytes_max, options.segment_files_max),
+        compaction: Queue::default(),
         spare: Vec::new(),
         stats: CoreStats::default(),
         options,
     };
     let (mut orphans, mut unsure) = (Vec::new(), Vec::new());
+    let mut replaced = Vec::new();
     let id = share.journal;
     for (restored, kept) in share.groups.into_iter().zip(share.kept) {
         let moved = restored.journal != id;
         orphans.extend(kept.orphans.iter().cloned());
+        replaced.extend(kept.replaced.iter().cloned());
         let group = restored.group;
         adopt(&mut core, restored, kept, moved);
         if moved && core.groups.get(&group).is_some_and(|g| g.segments.unsure) {
@@ -61,6 +65,7 @@ pub(crate) async fn open<R: Runtime>(
         }
     }
     remove_orphans(&rt, orphans).await?;
+    remove_replaced(&rt, replaced).await?;
     remove_dead(&rt, &core.options.dir, share.dead).await?;
     let log = Log {
         rt: rt.clone(),
@@ -217,6 +222,7 @@ fn adopt<F: Clone>(core: &mut Core<F>, restored: RestoredGroup, kept: Kept, move
             .as_ref()
             .is_some_and(|map| map.settled.index > kept.record_settled.index),
         sure: kept.record_settled,
+        clean: kept.clean,
         list: kept.segments,
         newest: kept.newest,
         ..Segments::default()
@@ -260,6 +266,17 @@ async fn remove_orphans<R: Runtime>(rt: &R, orphans: Vec<PathBuf>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What a compaction left that was cut short. The name of what replaces it may not be durable yet.
+async fn remove_replaced<R: Runtime>(rt: &R, replaced: Vec<PathBuf>) -> Result<(), Error> {
+    let folders: BTreeSet<&Path> = replaced.iter().filter_map(|p| p.parent()).collect();
+    for folder in folders {
+        rt.sync_dir(folder)
+            .await
+            .map_err(|e| Error::io("flush folder", folder, e))?;
+    }
+    remove_orphans(rt, replaced).await
 }
 
 /// Folders of deleted groups, if the deletion was cut short.

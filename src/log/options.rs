@@ -25,6 +25,9 @@ pub struct Options {
     pub bulk: BulkOptions,
     /// Files of segments and maps that are kept open; at least 8.
     pub segment_files_max: u32,
+    /// The table of keys while a group is compacted, 24 bytes a slot. Taken only meanwhile, and no
+    /// larger than the records to look at need.
+    pub compaction_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             settle_bytes: 4 << 20,
             bulk: BulkOptions::default(),
             segment_files_max: 512,
+            compaction_bytes_max: 32 << 20,
         }
     }
 }
@@ -118,6 +122,22 @@ pub struct GroupConfig {
     pub retention_bytes: Option<u64>,
     /// None keeps for ever.
     pub retention_age: Option<Duration>,
+    /// None keeps every record of a key.
+    pub compaction: Option<CompactionConfig>,
+}
+
+/// How a group is compacted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CompactionConfig {
+    /// A record stays at least this long.
+    pub lag_min: Duration,
+    /// A record is looked at once it is this old, whatever the share of others; None is never.
+    pub lag_max: Option<Duration>,
+    /// A pass begins when more than this share of the bytes was never looked at, in millionths.
+    pub dirty_ppm_min: u32,
+    /// How long a tombstone, or the marker of a transaction of which nothing is left, stays after
+    /// the pass that found it.
+    pub delete_retention: Duration,
 }
 
 impl Default for GroupConfig {
@@ -128,6 +148,7 @@ impl Default for GroupConfig {
             segment_age_max: Duration::from_secs(7 * 24 * 3600),
             retention_bytes: None,
             retention_age: Some(Duration::from_secs(7 * 24 * 3600)),
+            compaction: None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Bug {
     IgnoresChecksums,
     /// The journal refers to data of a segment that are not written yet.
     RefersEarly,
+    /// A compacted segment replaces others before it is flushed.
+    ReplacesEarly,
 }
 
 thread_local! {
@@ -41,6 +43,7 @@ fn of_environment() -> Option<Bug> {
         Bug::KeepsConflicts,
         Bug::IgnoresChecksums,
         Bug::RefersEarly,
+        Bug::ReplacesEarly,
     ];
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     assert!(bug.is_some(), "PLANTED_BUG: there is no bug {name}");

@@ -5,6 +5,7 @@ use corelog_base::{Entry, GroupId, LogIndex, Offset};
 use corelog_rt::Runtime;
 
 use crate::codec::count;
+use crate::core::Core;
 use crate::segment::{Cursor, Segment, nothing};
 use crate::{Error, Kind, Log};
 
@@ -28,14 +29,16 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
-    /// Whole batches; the first contains `from`. May return fewer than are there: read again from
-    /// the offset after the last.
+    /// Whole batches; the first contains `from`, or is the next one if compaction has removed that.
+    /// May return fewer than are there: read again from the offset after the last. None only if
+    /// nothing is left below `upto`.
     ///
     /// # Errors
     /// `Damaged` with the range if the bytes are not what was written; `NoSuchGroup` if the group
     /// was removed meanwhile; `OutOfRange` if the start moved past `from`.
     pub async fn run<R: Runtime>(self, log: &Log<R>) -> Result<Vec<Bytes>, Error> {
-        let found = self.read(log).await;
+        let found = log.settled_read(self.group, async || self.read(log).await);
+        let found = found.await;
         let start = log.with(|c| c.group(self.group).map(|g| g.start.offset))?;
         if self.from < start {
             return Err(Error::new(Kind::OutOfRange, "read").group(self.group));
@@ -43,16 +46,52 @@ impl ReadPlan {
         found
     }
 
+    /// From the segment that has the offset, or the first behind it in which something is left.
     async fn read<R: Runtime>(&self, log: &Log<R>) -> Result<Vec<Bytes>, Error> {
-        let (base, ahead) = log.with(|c| {
-            let state = c.group(self.group)?;
-            let base = state.segment_for(self.from).map(|s| s.base_offset);
-            Ok((base, state.segments.read_end == self.from))
-        })?;
-        let Some(base) = base else {
-            return Err(Error::new(Kind::OutOfRange, "find segment").group(self.group));
-        };
-        let segment = log.segment(self.group, base).await?;
+        let mut from = self.from;
+        loop {
+            let (base, ahead) = log.with(|c| {
+                let state = c.group(self.group)?;
+                let base = state.segment_for(from).map(|s| s.base_offset);
+                Ok((base, state.segments.read_end == from))
+            })?;
+            let Some(base) = base else {
+                return Err(Error::new(Kind::OutOfRange, "find segment").group(self.group));
+            };
+            let segment = log.segment(self.group, base).await?;
+            let found = self.read_segment(log, &segment, ahead).await?;
+            from = segment.map.settled.next_offset;
+            if !found.is_empty() || from >= self.upto {
+                return Ok(found);
+            }
+            if let Some(found) = log.with(|c| self.read_behind(c, from))? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// From memory, if no segment goes on at `from`, where one ends; None if one does.
+    fn read_behind<F: Clone>(
+        &self,
+        core: &Core<F>,
+        from: Offset,
+    ) -> Result<Option<Vec<Bytes>>, Error> {
+        let state = core.group(self.group)?;
+        let bytes_max = u64::from(self.bytes_max);
+        let found = state.read_tail(from, self.upto, bytes_max, self.first_whole);
+        match found {
+            // It may have been settled, and dropped from memory, since the map was looked at.
+            None if state.settled.next_offset > from => Ok(None),
+            found => Ok(Some(found.unwrap_or_default())),
+        }
+    }
+
+    async fn read_segment<R: Runtime>(
+        &self,
+        log: &Log<R>,
+        segment: &Segment<R>,
+        ahead: bool,
+    ) -> Result<Vec<Bytes>, Error> {
         let bytes_max = u64::from(self.bytes_max);
         let mut position = segment
             .map
@@ -150,7 +189,8 @@ impl EntriesPlan {
     /// # Errors
     /// As [`ReadPlan::run`].
     pub async fn run<R: Runtime>(self, log: &Log<R>) -> Result<Vec<Entry>, Error> {
-        let found = self.read(log).await;
+        let found = log.settled_read(self.group, async || self.read(log).await);
+        let found = found.await;
         let start = log.with(|c| c.group(self.group).map(|g| g.start.index))?;
         if self.from < start {
             return Err(Error::new(Kind::OutOfRange, "read entries").group(self.group));

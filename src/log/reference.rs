@@ -149,7 +149,7 @@ async fn read<R: Runtime>(
     open: &mut Open<R::File>,
 ) -> Result<Data, Error> {
     let folder = folder(dir, reference.topic, reference.partition);
-    let path = segment_path(&folder, reference.base_offset);
+    let path = segment_path(&folder, reference.base_offset, 0);
     if !open.contains_key(&path) {
         // Few are written at a time; descriptors are not for many.
         open.clear();

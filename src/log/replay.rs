@@ -332,10 +332,12 @@ pub(crate) fn all_terms(
     terms
 }
 
-/// Forgets terms that end before the log start; the one that holds it stays.
+/// Forgets terms that end before the log start; the one that holds it stays. The start's index may
+/// lie behind its offset: those of records that are still there stay, too.
 pub(crate) fn prune_terms(terms: &mut Vec<TermStart>, start: LogStart) {
     if term_at(terms, start.index).is_some() {
-        let keep = terms.partition_point(|t| t.index <= start.index) - 1;
+        let begun = |t: &TermStart| t.index <= start.index && t.offset <= start.offset;
+        let keep = terms.partition_point(begun).saturating_sub(1);
         terms.drain(..keep);
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn make_sure<R: Runtime>(log: &Log<R>, hold: &Hold) -> Result<(
         let folder = folder(&c.options.dir, state.topic, state.partition);
         Some(Unsure {
             sure: state.segments.sure,
-            segment: segment_path(&folder, map.base_offset),
+            segment: segment_path(&folder, map.base_offset, map.generation),
             map_path: map_path(&folder, map.base_offset),
             map,
         })

@@ -4,6 +4,7 @@
 //! walked batch by batch, and behind damage the next batch that is sound is looked for. What a
 //! segment does not hold yet comes from its map's tail and from the journals.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,8 @@ use corelog_record::{BatchHeader, verify};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 
 use crate::codec::{count, index, round_up};
-use crate::group::{folder, segment_path};
+use crate::group::{folder, map_path, segment_path};
+use crate::leftovers::{generations, look_at_compacted};
 use crate::map_codec::parse_map;
 use crate::scan_segments::{list, numbers};
 use crate::verify::journals;
@@ -67,14 +69,27 @@ async fn salvage_group<R: Runtime>(
     let mut saved = Saved::new(group.start.offset);
     let mut files = Vec::new();
     let entries = list(rt, &from).await?;
-    let mut bases: Vec<Offset> = numbers(&entries, ".log")
-        .chain(numbers(&entries, ".map"))
-        .map(|(base, _)| base)
+    let gone = look_at_compacted(rt, &from, &entries).await?.gone;
+    let plain = numbers(&entries, ".log").map(|(base, _)| (base, 0));
+    let maps = numbers(&entries, ".map").map(|(base, _)| base);
+    let maps: BTreeSet<Offset> = maps
+        .filter(|b| !gone.contains(&map_path(&from, *b)))
         .collect();
-    bases.sort_unstable();
-    bases.dedup();
-    for base in bases {
-        saved.walk(&read_segment(rt, &from, base).await?);
+    // Of each segment the file that counts, or the newest if nobody says which one that is.
+    let files_of = plain.chain(generations(&entries));
+    let mut bases: BTreeMap<Offset, u32> = maps.iter().map(|base| (*base, 0)).collect();
+    for (base, generation) in files_of {
+        if !gone.contains(&segment_path(&from, base, generation)) {
+            let newest = bases.entry(base).or_default();
+            *newest = generation.max(*newest);
+        }
+    }
+    for (base, generation) in bases {
+        let (bytes, end) = read_segment(rt, &from, base, generation).await?;
+        match generation {
+            0 => saved.walk(&bytes),
+            _ => saved.walk_compacted(&bytes, end),
+        }
         files.extend(write(rt, &to, &mut saved).await?);
     }
     for entry in &group.entries {
@@ -93,9 +108,15 @@ async fn salvage_group<R: Runtime>(
     })
 }
 
-/// A segment's file as far as it can be read, and its map's tail.
-async fn read_segment<R: Runtime>(rt: &R, from: &Path, base: Offset) -> Result<Vec<u8>, Error> {
-    let path = segment_path(from, base);
+/// A segment's file as far as it can be read, and its map's tail; and where the map says that it
+/// ends.
+async fn read_segment<R: Runtime>(
+    rt: &R,
+    from: &Path,
+    base: Offset,
+    generation: u32,
+) -> Result<(Vec<u8>, Option<Offset>), Error> {
+    let path = segment_path(from, base, generation);
     let mut bytes = match rt.open(&path, OpenMode::Read).await {
         Ok(file) => read_file(&file)
             .await
@@ -103,14 +124,15 @@ async fn read_segment<R: Runtime>(rt: &R, from: &Path, base: Offset) -> Result<V
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(Error::io("open segment", &path, error)),
     };
-    let path = path.with_extension("map");
+    let path = map_path(from, base);
     // Without it, the tail is all that is missing.
     let map = rt.read_small(&path).await.unwrap_or_default();
-    if let Some(map) = parse_map(&map).map {
+    let map = parse_map(&map).map;
+    if let Some(map) = &map {
         bytes.truncate(index(map.bytes));
         bytes.extend_from_slice(&map.tail);
     }
-    Ok(bytes)
+    Ok((bytes, map.map(|map| map.settled.next_offset)))
 }
 
 async fn read_file<F: File>(file: &F) -> std::io::Result<Vec<u8>> {
@@ -141,7 +163,7 @@ async fn write<R: Runtime>(rt: &R, to: &Path, saved: &mut Saved) -> Result<Optio
     rt.create_dir_all(to)
         .await
         .map_err(|e| Error::io("create folder", to, e))?;
-    let path = segment_path(to, base);
+    let path = segment_path(to, base, 0);
     rt.write_small(&path, bytes)
         .await
         .map_err(|e| Error::io("write segment", &path, e))?;
@@ -189,6 +211,33 @@ impl Saved {
                 None => rest = next_sound(rest),
             }
         }
+    }
+
+    /// Of a compacted segment, where offsets may jump: only around damage something is lost.
+    fn walk_compacted(&mut self, bytes: &[u8], end: Option<Offset>) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match sound_batch(rest) {
+                Some((header, batch)) => {
+                    let is_new = self.next.is_none_or(|known| header.base_offset >= known);
+                    if is_new && header.next_offset() > self.start {
+                        self.next = Some(header.base_offset);
+                    }
+                    rest = rest.get(batch.len()..).unwrap_or_default();
+                    self.batch(&header, batch);
+                }
+                None => {
+                    let behind = next_sound(rest);
+                    let from = self.next.unwrap_or(self.start);
+                    let upto = sound_batch(behind).map(|(header, _)| header.base_offset);
+                    if let Some(upto) = upto.or(end).filter(|upto| *upto > from) {
+                        self.lost.push(from..upto);
+                    }
+                    rest = behind;
+                }
+            }
+        }
+        self.next = self.next.max(end);
     }
 
     /// The checksum doesn't cover the base offset: where offsets jump, the next batch has to agree.

@@ -31,6 +31,10 @@ pub(crate) struct Kept {
     pub newest: Option<Arc<SegmentMap>>,
     /// To be removed when the log opens.
     pub orphans: Vec<PathBuf>,
+    /// The same, once the folder is flushed.
+    pub replaced: Vec<PathBuf>,
+    /// Compaction has looked at every record below.
+    pub clean: Offset,
 }
 
 /// What a core needs to go on with a journal.
@@ -254,7 +258,12 @@ impl Scan {
             record_sequence,
             record_settled: record.settled,
             newest: newest.cloned().map(Arc::new),
+            clean: found.as_ref().map_or(Offset(0), |f| f.clean),
             segments: found.as_ref().map(|f| f.list.clone()).unwrap_or_default(),
+            replaced: match &found {
+                Some(found) if !is_lost => found.replaced.clone(),
+                _ => Vec::new(),
+            },
             // What is lost is left to look at.
             orphans: found
                 .filter(|_| !is_lost)
@@ -293,6 +302,8 @@ impl Scan {
             segments: found.list,
             newest: Some(Arc::new(map)),
             orphans: found.orphans,
+            replaced: found.replaced,
+            clean: found.clean,
         });
     }
 

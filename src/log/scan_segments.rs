@@ -8,6 +8,7 @@ use corelog_rt::{DirEntry, Runtime};
 
 use crate::Error;
 use crate::group::{SegmentEnd, SegmentMeta, folder, map_path, segment_path};
+use crate::leftovers::{Compacted, look_at_compacted};
 use crate::map::SegmentMap;
 use crate::map_codec::parse_map;
 
@@ -22,6 +23,10 @@ pub(crate) struct FoundSegments {
     pub map_lost: bool,
     /// Files of segments without a map: nothing was settled in them, or they were being unlinked.
     pub orphans: Vec<PathBuf>,
+    /// What compaction left behind when it was cut short; gone once the folder is flushed.
+    pub replaced: Vec<PathBuf>,
+    /// Compaction has looked at every record below.
+    pub clean: Offset,
 }
 
 /// Every partition that has a folder.
@@ -62,7 +67,11 @@ async fn read_partition<R: Runtime>(
 ) -> Result<FoundSegments, Error> {
     let path = folder(dir, topic, partition);
     let entries = list(rt, &path).await?;
-    let maps: Vec<Offset> = numbers(&entries, ".map").map(|(o, _)| o).collect();
+    let Compacted {
+        mut list,
+        gone,
+        clean,
+    } = look_at_compacted(rt, &path, &entries).await?;
     let mut found = FoundSegments {
         topic,
         partition,
@@ -70,28 +79,38 @@ async fn read_partition<R: Runtime>(
         newest: None,
         map_lost: false,
         orphans: Vec::new(),
+        replaced: gone,
+        clean,
     };
+    let is_gone = |path: &PathBuf| found.replaced.contains(path);
+    let compacted = |offset: Offset| list.iter().any(|s| s.base_offset == offset);
+    let maps = numbers(&entries, ".map").map(|(offset, _)| offset);
+    let maps: Vec<Offset> = maps
+        .filter(|offset| !is_gone(&map_path(&path, *offset)) && !compacted(*offset))
+        .collect();
+    let meta = |base_offset, bytes| SegmentMeta {
+        base_offset,
+        generation: 0,
+        bytes,
+        end: None,
+    };
+    let mut plain = Vec::new();
     for (base_offset, bytes) in numbers(&entries, ".log") {
+        let path = segment_path(&path, base_offset, 0);
         if maps.binary_search(&base_offset).is_ok() {
-            found.list.push(SegmentMeta {
-                base_offset,
-                bytes,
-                end: None,
-            });
-        } else {
-            found.orphans.push(segment_path(&path, base_offset));
+            plain.push(meta(base_offset, bytes));
+        } else if !is_gone(&path) {
+            found.orphans.push(path);
         }
     }
     // A map whose segment is gone still says what was settled.
     for base_offset in maps {
-        if !found.list.iter().any(|s| s.base_offset == base_offset) {
-            found.list.push(SegmentMeta {
-                base_offset,
-                bytes: 0,
-                end: None,
-            });
+        if !plain.iter().any(|s| s.base_offset == base_offset) {
+            plain.push(meta(base_offset, 0));
         }
     }
+    list.append(&mut plain);
+    found.list = list;
     found.list.sort_by_key(|s| s.base_offset);
     while let Some(last) = found.list.last_mut() {
         if let Some(map) = read_map(rt, &path, last.base_offset).await? {
@@ -101,8 +120,9 @@ async fn read_partition<R: Runtime>(
             break;
         }
         // Cut short when it was made, unless the journal knows better.
+        let file = segment_path(&path, last.base_offset, last.generation);
         found.orphans.push(map_path(&path, last.base_offset));
-        found.orphans.push(segment_path(&path, last.base_offset));
+        found.orphans.push(file);
         found.list.pop();
         found.map_lost = found.list.is_empty();
     }

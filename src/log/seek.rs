@@ -78,7 +78,8 @@ impl<R: Runtime> Log<R> {
                 from,
                 upto,
             };
-            let found = self.seek(&sought).await;
+            let found = self.settled_read(group, async || self.seek(&sought).await);
+            let found = found.await;
             // A file that went with a moved start is no error.
             let start = self.with(|c| c.group(group).map(|g| g.start.offset))?;
             if found.is_ok() || start == from {
@@ -182,6 +183,19 @@ impl<R: Runtime> Log<R> {
         group: GroupId,
         upto: Offset,
     ) -> Result<Option<(Offset, TimestampMs)>, Error> {
+        // Compaction may take the record between the two steps.
+        let found = self.settled_read(group, async || {
+            let largest = self.largest(group, upto).await?;
+            if largest == TimestampMs::NONE {
+                return Ok(None);
+            }
+            self.offset_at_time(group, largest, upto).await
+        });
+        found.await
+    }
+
+    /// The largest timestamp of the records from the start up to `upto`.
+    async fn largest(&self, group: GroupId, upto: Offset) -> Result<TimestampMs, Error> {
         self.load_ends(group).await?;
         let (whole, parts) = self.with(|c| {
             let state = c.group(group)?;
@@ -218,10 +232,7 @@ impl<R: Runtime> Log<R> {
                 largest = largest.max(found?);
             }
         }
-        if largest == TimestampMs::NONE {
-            return Ok(None);
-        }
-        self.offset_at_time(group, largest, upto).await
+        Ok(largest)
     }
 
     /// Of a segment that a border cuts.

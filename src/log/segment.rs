@@ -6,9 +6,9 @@ use bytes::{Bytes, BytesMut};
 use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 
-use crate::cache::Block;
+use crate::cache::{Block, SegmentId};
 use crate::codec::{count, index, round_up};
-use crate::group::{SegmentEnd, SegmentMeta, folder, map_path, segment_path};
+use crate::group::{SegmentMeta, folder, map_path, segment_path};
 use crate::map::{CHUNK_BYTES, Mark, SegmentMap};
 use crate::scan_segments::read_map;
 use crate::unit::{Framing, Unit};
@@ -78,7 +78,7 @@ impl<R: Runtime> Log<R> {
         let map = self.segment_map(group, base_offset).await?;
         let mut file = None;
         if map.bytes > 0 {
-            file = Some(self.segment_file(group, base_offset).await?);
+            file = Some(self.segment_file(map.id()).await?);
         }
         Ok(Segment {
             log: self.clone(),
@@ -92,12 +92,15 @@ impl<R: Runtime> Log<R> {
         group: GroupId,
         base_offset: Offset,
     ) -> Result<Arc<SegmentMap>, Error> {
-        let id = (group, base_offset);
         let (known, folder) = self.with(|c| {
             let state = c.group(group)?;
             let newest = state.segments.newest.as_ref();
             let newest = newest.filter(|map| map.base_offset == base_offset).cloned();
             let folder = folder(&c.options.dir, state.topic, state.partition);
+            let meta = state.segments.find(base_offset);
+            let id = meta
+                .map(|meta| meta.id(group))
+                .ok_or_else(|| Error::new(Kind::OutOfRange, "find segment").group(group))?;
             Ok((newest.or_else(|| c.cache.map(id)), folder))
         })?;
         if let Some(map) = known {
@@ -112,27 +115,26 @@ impl<R: Runtime> Log<R> {
         };
         let map = Arc::new(map);
         self.with(|c| {
-            c.cache.put_map(id, map.clone());
-            if let Some(state) = c.groups.get_mut(&group) {
-                let list = &mut state.segments.list;
-                if let Ok(at) = list.binary_search_by_key(&base_offset, |s| s.base_offset) {
-                    list[at] = SegmentMeta {
-                        base_offset,
-                        bytes: map.whole,
-                        end: Some(SegmentEnd::of(&map)),
-                    };
-                }
+            let Some(state) = c.groups.get_mut(&group) else {
+                return;
+            };
+            // Not if it was replaced or trimmed while it was read.
+            let meta = state.segments.find_mut(base_offset);
+            if let Some(meta) = meta.filter(|meta| meta.generation == map.generation) {
+                *meta = SegmentMeta::of(&map);
+                c.cache.put_map(map.id(), map.clone());
             }
         });
         Ok(map)
     }
 
-    async fn segment_file(&self, group: GroupId, base_offset: Offset) -> Result<R::File, Error> {
-        let id = (group, base_offset);
+    async fn segment_file(&self, id: SegmentId) -> Result<R::File, Error> {
+        let group = id.group;
         let (known, path) = self.with(|c| {
             let state = c.group(group)?;
             let folder = folder(&c.options.dir, state.topic, state.partition);
-            Ok((c.cache.file(id), segment_path(&folder, base_offset)))
+            let path = segment_path(&folder, id.base_offset, id.generation);
+            Ok((c.cache.file(id), path))
         })?;
         if let Some(file) = known {
             return Ok(file);
@@ -142,7 +144,14 @@ impl<R: Runtime> Log<R> {
             .open(&path, OpenMode::Read)
             .await
             .map_err(|e| Error::io("open segment", &path, e).group(group))?;
-        self.with(|c| c.cache.put_file(id, file.clone()));
+        self.with(|c| {
+            let state = c.groups.get(&group);
+            let meta = state.and_then(|s| s.segments.find(id.base_offset));
+            // One that was replaced meanwhile is closed with this reader.
+            if meta.is_some_and(|meta| meta.generation == id.generation) {
+                c.cache.put_file(id, file.clone());
+            }
+        });
         Ok(file)
     }
 
@@ -160,6 +169,23 @@ impl<R: Runtime> Log<R> {
             }
         }
         Ok(())
+    }
+
+    /// What `read` gives if no file of the group was replaced by a compacted one meanwhile; what it
+    /// says otherwise does not count, and it runs again. A replacement is seldom, and each repeats
+    /// a read once.
+    pub(crate) async fn settled_read<T>(
+        &self,
+        group: GroupId,
+        read: impl AsyncFn() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let replaced = self.with(|c| c.group(group).map(|g| g.segments.replaced))?;
+            let found = read().await;
+            if self.with(|c| c.group(group).map(|g| g.segments.replaced))? == replaced {
+                return found;
+            }
+        }
     }
 
     /// False once it was trimmed away: what a read of it says does not count.
@@ -223,7 +249,7 @@ impl<R: Runtime> Segment<R> {
         ahead: bool,
     ) -> Result<Stretch, Error> {
         let map = &self.map;
-        let id = (map.group, map.base_offset);
+        let id = map.id();
         let position = first * CHUNK_BYTES;
         let needed = least.saturating_sub(position).max(1);
         if let Some(block) = self.log.with(|c| c.cache.block(id, position, needed)) {
@@ -253,7 +279,7 @@ impl<R: Runtime> Segment<R> {
         })
     }
 
-    async fn read_file(&self, position: u64, length: u64) -> Result<Bytes, Error> {
+    pub(crate) async fn read_file(&self, position: u64, length: u64) -> Result<Bytes, Error> {
         let Some(file) = &self.file else {
             return Err(self.damaged(position));
         };
@@ -277,12 +303,12 @@ impl<R: Runtime> Segment<R> {
                 return std::path::PathBuf::new();
             };
             let folder = folder(&c.options.dir, state.topic, state.partition);
-            segment_path(&folder, map.base_offset)
+            segment_path(&folder, map.base_offset, map.generation)
         })
     }
 
     /// The chunks from `first` on that are what was written; at least one.
-    fn sound(&self, first: u64, bytes: &Bytes) -> Result<Bytes, Error> {
+    pub(crate) fn sound(&self, first: u64, bytes: &Bytes) -> Result<Bytes, Error> {
         let mut end = 0;
         for (number, chunk) in (first..).zip(bytes.chunks(index(CHUNK_BYTES))) {
             if !self.map.is_sound(number, chunk) {

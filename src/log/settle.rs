@@ -13,7 +13,7 @@ use corelog_rt::AlignedBuf;
 use crate::bulk::Bulk;
 use crate::codec::{count, index, round_down};
 use crate::core::Core;
-use crate::group::{Group, SegmentEnd, SegmentMeta, folder, map_path, segment_path};
+use crate::group::{Group, SegmentMeta, folder, map_path, segment_path};
 use crate::map::SegmentMap;
 use crate::unit::{Framing, is_bare};
 
@@ -41,7 +41,7 @@ pub(crate) struct Cycle {
 
 impl Cycle {
     pub(crate) fn segment(&self) -> PathBuf {
-        segment_path(&self.folder, self.map.base_offset)
+        segment_path(&self.folder, self.map.base_offset, self.map.generation)
     }
 
     pub(crate) fn map_path(&self) -> PathBuf {
@@ -211,11 +211,7 @@ impl<F: Clone> Core<F> {
         let Some(state) = self.groups.get_mut(&group) else {
             return;
         };
-        let meta = SegmentMeta {
-            base_offset: map.base_offset,
-            bytes: map.whole,
-            end: Some(SegmentEnd::of(&map)),
-        };
+        let meta = SegmentMeta::of(&map);
         let list = &mut state.segments.list;
         match list.last_mut() {
             Some(last) if last.base_offset == map.base_offset => *last = meta,

@@ -190,7 +190,7 @@ impl<R: Runtime> Log<R> {
             make_folder(&self.rt, &cycle.folder).await?;
         }
         let block = self.with(|c| c.block);
-        let id = (cycle.group, cycle.map.base_offset);
+        let id = cycle.map.id();
         // A cycle that fails closes its files.
         let open = self.with(|c| c.cache.written.take(id));
         let (segment, map) = open.map_or((None, None), |f| (Some(f.segment), Some(f.map)));
@@ -281,7 +281,11 @@ pub(crate) async fn seal<F: File>(file: &F, bytes: u64) -> io::Result<()> {
 }
 
 /// A new segment's file may have been left by a cycle that was cut short.
-async fn open_or_create<R: Runtime>(rt: &R, path: &Path, is_new: bool) -> io::Result<R::File> {
+pub(crate) async fn open_or_create<R: Runtime>(
+    rt: &R,
+    path: &Path,
+    is_new: bool,
+) -> io::Result<R::File> {
     if !is_new {
         return rt.open(path, OpenMode::ReadWrite).await;
     }
@@ -329,18 +333,34 @@ pub(crate) async fn replace_map<R: Runtime>(
     path: &Path,
     block: u32,
 ) -> io::Result<R::File> {
+    let file = write_beside(rt, map, path, block).await?;
+    put_in_place(rt, path).await?;
+    Ok(file)
+}
+
+/// Writes a map anew beside the old one, durably. The old one counts.
+pub(crate) async fn write_beside<R: Runtime>(
+    rt: &R,
+    map: &mut SegmentMap,
+    path: &Path,
+    block: u32,
+) -> io::Result<R::File> {
     let encoded = map.encode_whole(block);
     let bytes = count(encoded.buf.len());
-    let beside = beside(path);
-    let file = open_or_create(rt, &beside, true).await?;
+    let file = open_or_create(rt, &beside(path), true).await?;
     file.write(encoded.buf, 0).await.0?;
     file.sync_all().await?;
-    rt.rename(&beside, path).await?;
-    if let Some(folder) = path.parent() {
-        rt.sync_dir(folder).await?;
-    }
     map.written(bytes, 0);
     Ok(file)
+}
+
+/// What was written beside a map replaces it. After an error nobody knows which one counts.
+pub(crate) async fn put_in_place<R: Runtime>(rt: &R, path: &Path) -> io::Result<()> {
+    rt.rename(&beside(path), path).await?;
+    match path.parent() {
+        Some(folder) => rt.sync_dir(folder).await,
+        None => Ok(()),
+    }
 }
 
 /// Where a map is written anew before it replaces the old one.

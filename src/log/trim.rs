@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use corelog_base::{GroupId, LogStart, Offset, PartitionIndex, TimestampMs, TopicId};
+use corelog_base::{GroupId, LogStart, PartitionIndex, TimestampMs, TopicId};
 use corelog_rt::Runtime;
 
 use crate::core::Core;
-use crate::group::{Group, folder, map_path, segment_path};
+use crate::group::{Group, SegmentMeta, folder, map_path, segment_path};
 use crate::journal::Item;
 use crate::replay::prune_terms;
 use crate::rewrite::make_sure;
@@ -54,8 +54,9 @@ impl Group {
         let mut found = None;
         for segment in &self.segments.list {
             let end = segment.end?;
-            // Without a timestamp nobody knows its age.
-            if end.max_timestamp >= before || end.max_timestamp == TimestampMs::NONE {
+            // Without a timestamp nobody knows its age, unless nothing was left of its records.
+            let unknown = end.max_timestamp == TimestampMs::NONE && segment.generation == 0;
+            if end.max_timestamp >= before || unknown {
                 return found;
             }
             found = Some(end.last);
@@ -92,11 +93,11 @@ impl Group {
     }
 
     /// Segments that lie wholly below the start, but for the newest.
-    fn below_start(&self) -> Vec<Offset> {
+    fn below_start(&self) -> Vec<SegmentMeta> {
         let older = self.segments.list.len().saturating_sub(1);
         let list = self.segments.list.iter().take(older);
         list.take_while(|s| s.end.is_some_and(|e| self.is_below_start(e.last)))
-            .map(|s| s.base_offset)
+            .copied()
             .collect()
     }
 }
@@ -188,24 +189,27 @@ impl<R: Runtime> Log<R> {
         }) else {
             return;
         };
-        for base_offset in below {
+        for segment in below {
             self.with(|c| {
-                c.cache.forget((id, base_offset));
+                c.cache.forget(segment.id(id));
                 if let Some(state) = c.groups.get_mut(&id) {
-                    state.segments.list.retain(|s| s.base_offset != base_offset);
+                    let gone = |s: &SegmentMeta| s.base_offset == segment.base_offset;
+                    state.segments.list.retain(|s| !gone(s));
                 }
             });
-            for path in [
-                map_path(&folder, base_offset),
-                segment_path(&folder, base_offset),
-            ] {
-                if let Err(error) = self.rt.remove_file(&path).await
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    // The next start removes it.
-                    tracing::warn!("remove {}: {error}", path.display());
-                }
-            }
+            let base_offset = segment.base_offset;
+            self.unlink(&map_path(&folder, base_offset)).await;
+            self.unlink(&segment_path(&folder, base_offset, segment.generation))
+                .await;
+        }
+    }
+
+    /// Removes a file that nothing names any more. The next start does it if this cannot.
+    pub(crate) async fn unlink(&self, path: &Path) {
+        if let Err(error) = self.rt.remove_file(path).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("remove {}: {error}", path.display());
         }
     }
 

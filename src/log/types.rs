@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use corelog_base::{
-    Entry, GroupId, HardState, LogIndex, LogStart, Offset, PartitionIndex, Term, TopicId,
+    Entry, GroupId, HardState, LogIndex, LogStart, Offset, PartitionIndex, ProducerEpoch,
+    ProducerId, Term, TopicId,
 };
 
 /// A journal's identity: random, given at creation, never reused. Not a core.
@@ -71,6 +72,30 @@ pub struct Checkpoint {
 /// rest from `Checkpoint::index` on.
 pub trait Checkpoints: 'static {
     fn checkpoint(&self, group: GroupId) -> Option<Checkpoint>;
+
+    /// Asked by compaction: aborted transactions of which records may lie in `from..upto`.
+    fn aborted(&self, group: GroupId, from: Offset, upto: Offset) -> Vec<AbortedRange>;
+
+    /// Asked by compaction: what a producer that is known wrote last.
+    fn last_of(&self, group: GroupId, producer: ProducerId) -> Option<LastOf>;
+}
+
+/// Where the records of an aborted transaction lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AbortedRange {
+    pub producer: ProducerId,
+    /// The first record.
+    pub first: Offset,
+    /// The marker.
+    pub last: Offset,
+}
+
+/// The end of what a producer wrote: compaction keeps the header of that batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LastOf {
+    pub epoch: ProducerEpoch,
+    /// Of its last record; None if only a marker has this epoch.
+    pub offset: Option<Offset>,
 }
 
 /// No producer state: for tests and tools.
@@ -78,6 +103,14 @@ pub struct NoCheckpoints;
 
 impl Checkpoints for NoCheckpoints {
     fn checkpoint(&self, _group: GroupId) -> Option<Checkpoint> {
+        None
+    }
+
+    fn aborted(&self, _group: GroupId, _from: Offset, _upto: Offset) -> Vec<AbortedRange> {
+        Vec::new()
+    }
+
+    fn last_of(&self, _group: GroupId, _producer: ProducerId) -> Option<LastOf> {
         None
     }
 }
@@ -137,6 +170,21 @@ pub struct GroupStats {
     pub segments: u32,
 }
 
+/// What compaction has done on one core. Counters but for the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CompactionStats {
+    /// Passes that were ended.
+    pub passes: u64,
+    /// Passes that were given up: a group that was trimmed or removed meanwhile, or an error.
+    pub given_up: u64,
+    pub read_bytes: u64,
+    pub written_bytes: u64,
+    /// Records that were left out.
+    pub removed_records: u64,
+    /// The longest that it held the core without letting others run.
+    pub held_us_max: u64,
+}
+
 /// Figures of one core's log, for metrics. Counters grow from the start of the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CoreStats {
@@ -152,6 +200,7 @@ pub struct CoreStats {
     pub block_cache_bytes: u64,
     pub journal_files: u32,
     pub disk_reads: u64,
+    pub compaction: CompactionStats,
     pub fenced: bool,
     pub disk_full: bool,
 }

@@ -28,6 +28,7 @@ pub(crate) struct Unit {
     pub bytes: u64,
     pub base_offset: Offset,
     pub next_offset: Offset,
+    /// None if compaction has left no record.
     pub max_timestamp: TimestampMs,
     /// Where the entry's data begin.
     pub data_at: usize,
@@ -121,7 +122,11 @@ fn parse_batch(bytes: &[u8]) -> Option<Unit> {
     let base_offset = i64::from_be_bytes(get(bytes, 0)?);
     let length = i32::from_be_bytes(get(bytes, 8)?);
     let last_delta = i32::from_be_bytes(get(bytes, 23)?);
-    let max_timestamp = i64::from_be_bytes(get(bytes, 35)?);
+    let records = i32::from_be_bytes(get(bytes, 57)?);
+    let max_timestamp = match records {
+        0 => TimestampMs::NONE.0,
+        _ => i64::from_be_bytes(get(bytes, 35)?),
+    };
     let length = u64::try_from(length).ok()?;
     if last_delta < 0 || base_offset < 0 || length < (KAFKA_BYTES - KAFKA_PREFIX) as u64 {
         return None;

@@ -7,6 +7,7 @@ use corelog_base::{GroupId, Offset};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 
 use crate::codec::{count, index, round_up};
+use crate::leftovers::look_at_compacted;
 use crate::map::{CHUNK_BYTES, SegmentMap};
 use crate::map_codec::parse_map;
 use crate::scan_journal::{FoundFile, FoundJournal, read_journal};
@@ -148,7 +149,12 @@ async fn check_folder<R: Runtime>(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let entries = list(rt, folder).await?;
-    let maps: Vec<(Offset, u64)> = numbers(&entries, ".map").collect();
+    // What a compaction that was cut short has left does not count.
+    let gone = look_at_compacted(rt, folder, &entries).await?.gone;
+    let counts = |base: Offset| !gone.contains(&crate::group::map_path(folder, base));
+    let maps: Vec<(Offset, u64)> = numbers(&entries, ".map")
+        .filter(|(base, _)| counts(*base))
+        .collect();
     for (at, (base_offset, _)) in maps.iter().enumerate() {
         let path = crate::group::map_path(folder, *base_offset);
         let bytes = rt
@@ -207,7 +213,7 @@ async fn check_segment<R: Runtime>(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let mut check = Check {
-        path: crate::group::segment_path(folder, map.base_offset),
+        path: crate::group::segment_path(folder, map.base_offset, map.generation),
         map,
         findings,
     };
@@ -338,8 +344,13 @@ pub async fn dump<R: Runtime>(
     }
     for folder in folders(rt, dir).await? {
         let entries = list(rt, &folder).await?;
+        let gone = look_at_compacted(rt, &folder, &entries).await?.gone;
         for (base_offset, _) in numbers(&entries, ".map") {
             let path = crate::group::map_path(&folder, base_offset);
+            if gone.contains(&path) {
+                line(format!("map {}: replaced by compaction", path.display()));
+                continue;
+            }
             let bytes = rt
                 .read_small(&path)
                 .await
@@ -350,13 +361,17 @@ pub async fn dump<R: Runtime>(
             };
             line(format!(
                 "segment {}: group {}, {} bytes, offsets {}..{}, {} runs, {}",
-                path.with_extension("log").display(),
+                crate::group::segment_path(&folder, base_offset, map.generation).display(),
                 map.group,
                 map.whole,
                 map.base_offset,
                 map.settled.next_offset,
                 map.runs.len(),
-                if map.sealed { "sealed" } else { "open" },
+                match (map.sealed, map.generation) {
+                    (false, _) => "open".to_owned(),
+                    (true, 0) => "sealed".to_owned(),
+                    (true, _) => format!("compacted, clean below {}", map.clean),
+                },
             ));
         }
     }

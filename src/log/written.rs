@@ -85,6 +85,14 @@ mod tests {
 
     use super::*;
 
+    fn id(n: u64) -> SegmentId {
+        SegmentId {
+            group: GroupId(n),
+            base_offset: Offset(0),
+            generation: 0,
+        }
+    }
+
     fn files(n: u32) -> WriteFiles<u32> {
         WriteFiles { segment: n, map: n }
     }
@@ -92,7 +100,6 @@ mod tests {
     #[test]
     fn the_least_recently_used_go_first() {
         let mut written = Written::new(2);
-        let id = |n| (GroupId(n), Offset(0));
         written.put(id(1), files(1));
         written.put(id(2), files(2));
         let used = written.take(id(1)).expect("kept");
@@ -101,14 +108,14 @@ mod tests {
         written.put(id(3), files(3));
         assert!(written.take(id(2)).is_none(), "the oldest went");
         assert_eq!(written.take(id(1)).map(|f| f.segment), Some(1));
-        written.forget(|(group, _)| group == GroupId(3));
+        written.forget(|other| other.group == GroupId(3));
         assert!(written.take(id(3)).is_none(), "forgotten");
     }
 
     #[test]
     fn use_after_use_keeps_the_order_short() {
         let mut written = Written::new(4);
-        let id = (GroupId(1), Offset(0));
+        let id = id(1);
         for n in 0..1000 {
             written.put(id, files(n));
             assert!(written.order.len() < 32);

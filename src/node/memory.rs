@@ -45,7 +45,7 @@ impl Limits {
                 "this process may take {} MiB of memory (of the host, or of its cgroup), and its \
                  budgets for {cores} cores need {} MiB: allow it more, take fewer --cores, or lower \
                  kafka.memory_bytes with socket.request.max.bytes, log.unsettled_bytes, \
-                 log.tail_cache_bytes and log.block_cache_bytes",
+                 log.tail_cache_bytes, log.block_cache_bytes and log.compaction_bytes",
                 self.memory_bytes >> 20,
                 needed >> 20,
             ));
@@ -66,6 +66,7 @@ fn core_bytes(settings: &Settings) -> u64 {
         + log.unsettled_bytes_max
         + log.tail_cache_bytes_max
         + log.block_cache_bytes_max
+        + log.compaction_bytes_max
 }
 
 /// The least of what the host has and what the process's cgroups allow. What cannot be read does
@@ -147,7 +148,7 @@ mod tests {
         let connections = |limits: Limits| limits.connections_max(&settings, 2);
         assert_eq!(connections(limits(u64::MAX, 1 << 20)), Ok(16_384));
         assert_eq!(connections(limits(u64::MAX, 1024)), Ok(320));
-        let budgets = BASE_BYTES + 2 * ((256 + 192 + 64 + 64) << 20);
+        let budgets = BASE_BYTES + 2 * ((256 + 192 + 64 + 64 + 32) << 20);
         let least = budgets + 2 * 64 * CONNECTION_BYTES;
         assert_eq!(connections(limits(least, 1 << 20)), Ok(64));
         let refused = connections(limits(least - 1, 1 << 20)).unwrap_err();

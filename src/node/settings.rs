@@ -289,6 +289,14 @@ pub const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "log.compaction_bytes",
+        "memory for keys while a partition is compacted (32 MiB)",
+        |s, v| {
+            s.log.compaction_bytes_max = bytes(v, 1 << 16)?;
+            Ok(())
+        }
+    ),
+    key!(
         "log.disk_reserve_bytes",
         "appends stop below this much free (256 MiB)",
         |s, v| {

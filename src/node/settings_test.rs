@@ -34,6 +34,7 @@ fn every_key_flips_something() {
         ("log.unsettled_bytes", "16MiB"),
         ("log.tail_cache_bytes", "0"),
         ("log.block_cache_bytes", "1MiB"),
+        ("log.compaction_bytes", "1MiB"),
         ("log.disk_reserve_bytes", "1GiB"),
     ];
     assert_eq!(values.len(), KEYS.len(), "one value for each key");

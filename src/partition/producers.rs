@@ -452,6 +452,12 @@ impl Producers {
         });
     }
 
+    /// The epoch of a producer and the offset of its last record of that epoch, as far as committed.
+    pub fn last_of(&self, id: ProducerId) -> Option<(ProducerEpoch, Option<Offset>)> {
+        let producer = self.committed.get(&id)?;
+        Some((producer.epoch, producer.batches.back().map(|b| b.last)))
+    }
+
     pub fn len(&self) -> usize {
         self.committed.len()
     }

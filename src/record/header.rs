@@ -11,7 +11,9 @@ pub(crate) const EPOCH_AT: usize = 12;
 pub(crate) const MAGIC_AT: usize = 16;
 pub(crate) const CRC_AT: usize = 17;
 pub(crate) const ATTRIBUTES_AT: usize = 21;
+pub(crate) const BASE_TIMESTAMP_AT: usize = 27;
 pub(crate) const MAX_TIMESTAMP_AT: usize = 35;
+pub(crate) const RECORD_COUNT_AT: usize = 57;
 
 /// The bytes that the length field does not count: base offset and itself.
 pub(crate) const UNCOUNTED_BYTES: usize = 12;
@@ -28,6 +30,7 @@ impl Attributes {
     pub(crate) const APPEND_TIME: i16 = 0x08;
     pub(crate) const TRANSACTIONAL: i16 = 0x10;
     pub(crate) const CONTROL: i16 = 0x20;
+    pub(crate) const DELETE_HORIZON: i16 = 0x40;
 
     /// # Errors
     /// `Kind::Codec` for the numbers 5 to 7, which Kafka has not given away.
@@ -133,6 +136,28 @@ impl BatchHeader {
             return Err(Error::new(Kind::Count, "the batch's offsets overflow"));
         }
         Ok(())
+    }
+
+    /// From when on the batch's tombstones, or the marker that it is, may go: compaction has set it
+    /// in place of the base timestamp (KIP-534).
+    pub fn delete_horizon(&self) -> Option<TimestampMs> {
+        let is_set = self.attributes.0 & Attributes::DELETE_HORIZON != 0;
+        is_set.then_some(self.base_timestamp)
+    }
+
+    /// The time of a record with this timestamp delta.
+    pub(crate) fn time_of(&self, delta: i64) -> Result<TimestampMs, Error> {
+        if self.attributes.is_append_time() {
+            return Ok(self.max_timestamp);
+        }
+        self.base_timestamp
+            .0
+            .checked_add(delta)
+            .map(TimestampMs)
+            .ok_or(Error::new(
+                Kind::Timestamp,
+                "a record's timestamp overflows",
+            ))
     }
 
     /// The offset of the last record.

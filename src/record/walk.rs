@@ -164,26 +164,11 @@ impl<'a> RecordIter<'a> {
         let value = cursor.nullable_bytes()?;
         Ok(Record {
             offset: self.header.base_offset.plus(i64::from(offset_delta)),
-            timestamp: self.timestamp(timestamp_delta)?,
+            timestamp: self.header.time_of(timestamp_delta)?,
             key,
             value,
             headers: Headers::parse(cursor)?,
         })
-    }
-
-    fn timestamp(&self, delta: i64) -> Result<TimestampMs, Error> {
-        if self.header.attributes.is_append_time() {
-            return Ok(self.header.max_timestamp);
-        }
-        self.header
-            .base_timestamp
-            .0
-            .checked_add(delta)
-            .map(TimestampMs)
-            .ok_or(Error::new(
-                Kind::Timestamp,
-                "a record's timestamp overflows",
-            ))
     }
 
     fn end(&mut self) -> Option<Result<Record<'a>, Error>> {

@@ -63,6 +63,16 @@ pub trait Runtime: Clone + 'static {
     ) -> impl Future<Output = io::Result<()>> + 'static;
     fn space(&self, path: &Path) -> impl Future<Output = io::Result<Space>> + 'static;
 
+    /// Runs work that would hold the core for too long on the thread for cold work, after what
+    /// waits there. Dropping the future abandons the result; the work is done all the same.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if too much waits already: the work was not done.
+    fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static;
+
     /// Listens with SO_REUSEPORT, so that each core accepts on its own.
     fn listen(
         &self,

@@ -132,6 +132,10 @@ impl<R: Runtime> Shard<R> {
                 return Err(Error::OffsetOutOfRange { start, end: high });
             }
             fetched.aborted = partition.aborted(item.offset, end);
+            // Nothing is left of those, nor of their markers: who was told of them would take
+            // what their producers wrote later for aborted, too.
+            let compacted = self.log.compacted_upto(item.group);
+            fetched.aborted.retain(|aborted| aborted.last >= compacted);
         }
         Ok(fetched)
     }

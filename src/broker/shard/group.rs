@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::BytesMut;
-use corelog_base::{GroupId, LogIndex, Offset, TimestampMs};
+use corelog_base::{GroupId, LogIndex, Monotonic, Offset, TimestampMs};
 use corelog_cluster::TopicSettings;
 use corelog_partition::{CommitWaiters, FetchWaiters, Origin, Partition};
 
@@ -73,6 +73,8 @@ pub(crate) struct Group {
     pub(crate) doubted: VecDeque<Held>,
     /// Where damage begins that was found by reads and logged; bounded by who adds to it.
     pub(crate) damage_told: BTreeSet<Offset>,
+    /// When the log was asked last whether to compact it.
+    pub(crate) compaction_asked: Monotonic,
 }
 
 impl Group {
@@ -97,6 +99,7 @@ impl Group {
             held: Vec::new(),
             doubted: VecDeque::new(),
             damage_told: BTreeSet::new(),
+            compaction_asked: Monotonic::default(),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use corelog_base::{EntryKind, GroupId, LeaderEpoch, LogIndex, Offset, Replica, Term, TopicId};
-use corelog_cluster::{Change, TopicSettings};
-use corelog_log::{GroupConfig, RestoredGroup};
+use corelog_cluster::{Change, Cleanup, TopicSettings};
+use corelog_log::{CompactionConfig, GroupConfig, RestoredGroup};
 use corelog_partition::{Epochs, Partition, Producers};
 use corelog_record::{BatchHeader, EndMarker};
 use corelog_replica::{In, Restored, Spec};
@@ -390,7 +390,9 @@ fn epochs(restored: &RestoredGroup) -> Epochs {
 
 fn group_config(settings: &TopicSettings) -> GroupConfig {
     // What is only compacted is kept whatever its age and size.
-    let delete = settings.cleanup.delete;
+    let Cleanup { delete, compact } = settings.cleanup;
+    let compaction = settings.compaction;
+    let lag_max = compaction.lag_max.filter(|_| compact);
     GroupConfig {
         durability: match settings.durability {
             corelog_cluster::Durability::Disk => corelog_log::Durability::Disk,
@@ -398,16 +400,25 @@ fn group_config(settings: &TopicSettings) -> GroupConfig {
             corelog_cluster::Durability::Memory => corelog_log::Durability::Memory,
         },
         segment_bytes_max: settings.segment_bytes,
-        segment_age_max: settings.segment_age,
+        // A segment is compacted once it is sealed.
+        segment_age_max: lag_max.map_or(settings.segment_age, |lag| lag.min(settings.segment_age)),
         retention_bytes: settings.retention_bytes.filter(|_| delete),
         retention_age: settings.retention_age.filter(|_| delete),
+        compaction: compact.then_some(CompactionConfig {
+            lag_min: compaction.lag_min,
+            lag_max: compaction.lag_max,
+            dirty_ppm_min: compaction.dirty_ppm_min,
+            delete_retention: compaction.delete_retention,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use corelog_cluster::{Cleanup, Image};
+    use corelog_cluster::Image;
 
     #[test]
     fn what_is_only_compacted_is_not_deleted_by_age_or_size() {
@@ -423,5 +434,24 @@ mod tests {
         };
         assert!(kept(false, true));
         assert!(!kept(true, true) && !kept(true, false));
+    }
+
+    #[test]
+    fn only_a_compacted_topic_is_compacted_and_rolls_by_its_lag() {
+        let mut settings = Image::default().settings(TopicId::ZERO);
+        let lag = Duration::from_secs(5);
+        settings.compaction.lag_max = Some(lag);
+        let config = group_config(&settings);
+        assert!(config.compaction.is_none() && config.segment_age_max == settings.segment_age);
+        settings.cleanup.compact = true;
+        let config = group_config(&settings);
+        assert_eq!(config.segment_age_max, lag);
+        let compaction = config.compaction.expect("it is compacted");
+        assert_eq!(compaction.dirty_ppm_min, 500_000);
+        assert_eq!(compaction.delete_retention, Duration::from_secs(86_400));
+        assert_eq!(
+            (compaction.lag_min, compaction.lag_max),
+            (Duration::ZERO, Some(lag))
+        );
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use corelog_base::{GroupId, Monotonic, Offset, TimestampMs};
+use corelog_base::{GroupId, Monotonic, Offset, ProducerId, TimestampMs};
 use corelog_cluster::is_internal;
-use corelog_log::{Checkpoint, Event};
+use corelog_log::{AbortedRange, Checkpoint, Event, LastOf};
+use corelog_partition::Aborted;
 use corelog_replica::In;
 use corelog_rt::Runtime;
 
 use super::Shard;
-use super::group::Appender;
+use super::group::{Appender, Group};
 use crate::Error;
 use crate::effects::Effects;
 
@@ -134,6 +135,7 @@ impl<R: Runtime> Shard<R> {
             {
                 self.propose_start(id, target.offset, fx);
             }
+            self.compact(id, now, fx);
         }
         self.compact_metadata(fx);
     }
@@ -155,6 +157,40 @@ impl<R: Runtime> Shard<R> {
         }
     }
 
+    /// Asks the log to compact a group, if it is time to ask again.
+    fn compact(&mut self, id: GroupId, now: TimestampMs, fx: &mut Effects) {
+        let (asked, backoff) = (
+            self.rt.now(),
+            self.image.broker_settings().compaction_backoff,
+        );
+        let lone = |group: &Group| {
+            let topic = self.image.topic(group.key.topic);
+            let found = topic.and_then(|topic| topic.partition(group.key.partition));
+            found.is_some_and(|partition| partition.replicas.len() == 1)
+        };
+        // What other replicas may still ask for stays as it is.
+        let Some(lone) = self.groups.get(&id).map(lone) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let waits = asked.since(group.compaction_asked) < backoff;
+        if !group.settings.cleanup.compact || !lone || waits {
+            return;
+        }
+        // What was aborted there is gone.
+        let compacted = self.log.compacted_upto(id);
+        group.partition.producers_mut().trim(compacted);
+        let Some(start) = self.log.compact(id, now, group.partition.last_stable()) else {
+            group.compaction_asked = asked;
+            return;
+        };
+        // Asked again as soon as that is flushed.
+        self.log.set_start(id, start);
+        self.step(In::Compact { group: id, start }, fx);
+    }
+
     /// The smaller of the wall clock and boot time plus monotonic: a wall clock that jumps ahead
     /// deletes nothing early.
     pub(super) fn retention_clock(&self) -> TimestampMs {
@@ -162,6 +198,32 @@ impl<R: Runtime> Shard<R> {
         let steady =
             self.upkeep.started_wall.0 + i64::try_from(ran.as_millis()).unwrap_or(i64::MAX / 2);
         TimestampMs(steady.min(self.rt.wall().0))
+    }
+
+    /// Aborted transactions with records in `from..upto`, for compaction.
+    pub(crate) fn aborted_ranges(
+        &self,
+        id: GroupId,
+        from: Offset,
+        upto: Offset,
+    ) -> Vec<AbortedRange> {
+        let Some(group) = self.groups.get(&id) else {
+            return Vec::new();
+        };
+        let aborted = group.partition.aborted(from, upto).into_iter();
+        let range = |aborted: Aborted| AbortedRange {
+            producer: aborted.producer,
+            first: aborted.first,
+            last: aborted.last,
+        };
+        aborted.map(range).collect()
+    }
+
+    /// What a producer wrote last, for compaction.
+    pub(crate) fn last_of(&self, id: GroupId, producer: ProducerId) -> Option<LastOf> {
+        let group = self.groups.get(&id)?;
+        let (epoch, offset) = group.partition.producers().last_of(producer)?;
+        Some(LastOf { epoch, offset })
     }
 
     /// The committed producer state, for the log to keep beside the segments.

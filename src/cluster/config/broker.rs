@@ -219,11 +219,13 @@ static DEFINITIONS: &[Definition] = &[
         Some("PLAINTEXT://127.0.0.1:9092"),
         "Where this broker listens: --listen-kafka.",
     ),
-    told(
+    row(
         "log.cleaner.backoff.ms",
         Long,
         Some("15000"),
-        "Pause of compaction when there is nothing to compact.",
+        Check::Range(0, MAX),
+        Dynamic,
+        "How often a compacted partition is looked at; at most once a second.",
     ),
     row(
         "log.cleaner.delete.retention.ms",

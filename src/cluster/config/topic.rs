@@ -81,7 +81,7 @@ static DEFINITIONS: &[Definition] = &[
         "86400000",
         Check::Range(0, MAX),
         &[("log.cleaner.delete.retention.ms", 1)],
-        "How long a compacted topic keeps the markers of deleted keys.",
+        "How long a compacted topic keeps the markers of deleted keys, and of transactions of which nothing is left, once it was compacted.",
     ),
     row(
         "durability",
@@ -161,7 +161,7 @@ static DEFINITIONS: &[Definition] = &[
         "9223372036854775807",
         Check::Range(1, MAX),
         &[("log.cleaner.max.compaction.lag.ms", 1)],
-        "The longest that a record of a compacted topic stays uncompacted.",
+        "How old a record of a compacted topic gets before its segment is closed and compacted, whatever the share of others.",
     ),
     row(
         "max.message.bytes",
@@ -201,7 +201,7 @@ static DEFINITIONS: &[Definition] = &[
         "0.5",
         Check::Fraction,
         &[("log.cleaner.min.cleanable.ratio", 1)],
-        "How much of a compacted topic must be uncompacted before it is compacted again.",
+        "How much of a compacted partition's closed segments must be uncompacted before it is compacted again.",
     ),
     row(
         "min.compaction.lag.ms",

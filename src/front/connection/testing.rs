@@ -355,6 +355,12 @@ impl Runtime for TestRuntime {
     fn space(&self, _: &Path) -> impl Future<Output = io::Result<Space>> + 'static {
         no_files()
     }
+    fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        async move { Ok(work()) }
+    }
 
     fn listen(&self, _: SocketAddr) -> impl Future<Output = io::Result<MemoryListener>> + 'static {
         std::future::ready(Ok(MemoryListener(self.clone())))

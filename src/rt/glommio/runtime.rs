@@ -312,6 +312,13 @@ impl Runtime for GlommioRuntime {
         self.0.cold(move || cold::space(&path))
     }
 
+    fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        self.0.cold(move || Ok(work()))
+    }
+
     fn listen(
         &self,
         address: SocketAddr,

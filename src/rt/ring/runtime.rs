@@ -165,6 +165,13 @@ impl Runtime for RingRuntime {
         self.cold(move || cold::space(&path))
     }
 
+    fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        self.cold(move || Ok(work()))
+    }
+
     fn listen(
         &self,
         address: SocketAddr,

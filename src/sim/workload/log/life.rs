@@ -67,6 +67,7 @@ fn options() -> Options {
             entry_bytes_min: 256,
             bytes_ahead_min: 1 << 10,
         },
+        compaction_bytes_max: 4 << 10,
         segment_files_max: 16,
     }
 }
