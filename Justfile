@@ -29,7 +29,7 @@ fix:
 ci:
     .ci/run
 
-# Seeds of the simulator: just sim --workload log|one|three|five --seeds 1000 --seed 7
+# Seeds of the simulator: just sim --workload log|compact|one|three|five --seeds 1000 --seed 7
 sim *ARGUMENTS:
     cargo run --release -p corelog-sim --example sim -- {{ARGUMENTS}}
 

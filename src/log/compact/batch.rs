@@ -17,8 +17,8 @@ use super::plan::Plan;
 use super::siphash::siphash;
 use crate::{AbortedRange, LastOf, Log};
 
-/// A batch that decompresses to more than this is kept as it is: what a producer may send at most.
-const SECTION_BYTES_MAX: usize = 100 << 20;
+/// A batch that decompresses to more than this is kept as it is; a compacted topic takes no such one.
+const SECTION_BYTES_MAX: usize = 64 << 20;
 /// A key longer than this is hashed on the thread for cold work.
 const KEY_BYTES_HERE: usize = 64 << 10;
 

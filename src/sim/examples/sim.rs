@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use corelog_sim::workload::{cluster, log, seeds};
+use corelog_sim::workload::{cluster, compact, log, seeds};
 
-const USAGE: &str = "usage: sim [--workload log|one|three|five] [--seeds N] [--seed FIRST]";
+const USAGE: &str = "usage: sim [--workload log|compact|one|three|five] [--seeds N] [--seed FIRST]";
 
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -80,7 +80,7 @@ fn arguments() -> Option<Arguments> {
             _ => return None,
         }
     }
-    let known = ["log", "one", "three", "five"];
+    let known = ["log", "compact", "one", "three", "five"];
     known.contains(&found.workload.as_str()).then_some(found)
 }
 
@@ -106,6 +106,11 @@ fn main() -> ExitCode {
     let (reports, failures) = seeds(name, range, 10, |seed| match name {
         "log" => {
             let report = log::run(seed, &log::Setting::default());
+            add((report.power_losses, report.kills, report.acknowledged));
+            format!("{report:?}")
+        }
+        "compact" => {
+            let report = compact::run(seed, &compact::Setting::default());
             add((report.power_losses, report.kills, report.acknowledged));
             format!("{report:?}")
         }

@@ -1,7 +1,7 @@
 //! Bugs on purpose: the checkers that pass every seed of the product see each of them.
 
 use corelog_log::planted::{Bug, wake};
-use corelog_sim::workload::{cluster, log, seeds};
+use corelog_sim::workload::{cluster, compact, log, seeds};
 
 /// How many seeds a bug may hide in, and how many run before somebody looks.
 const SEEDS: u64 = 300;
@@ -78,6 +78,28 @@ fn a_journal_that_refers_to_what_is_not_written_is_caught() {
         wake(Bug::RefersEarly);
         log::run(seed, &setting)
     });
+}
+
+/// Power fails between the replacement and the data.
+#[test]
+fn a_compaction_that_replaces_before_it_flushes_is_caught() {
+    let setting = compact::Setting::default();
+    check_caught("compact", &["is read at rest"], |seed| {
+        wake(Bug::ReplacesEarly);
+        compact::run(seed, &setting)
+    });
+}
+
+/// A process alone takes nothing that was written: the bug needs a power loss.
+#[test]
+fn a_kill_does_not_see_what_was_not_flushed() {
+    let setting = compact::Setting { keeps_power: true };
+    let (reports, failures) = seeds("compact", 0..10, 1, |seed| {
+        wake(Bug::ReplacesEarly);
+        compact::run(seed, &setting)
+    });
+    assert_eq!(failures, []);
+    assert!(reports.iter().any(|(_, report)| report.passes > 0));
 }
 
 /// Its offsets do not fit what follows, so it gives up, and in the end nobody is left to agree.

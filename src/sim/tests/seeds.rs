@@ -2,7 +2,7 @@
 //!
 //! The first seed is the same in every run, so that a failure is one of the change's, not of luck.
 
-use corelog_sim::workload::{cluster, log, seeds};
+use corelog_sim::workload::{cluster, compact, log, seeds};
 
 const SEEDS: u64 = 200;
 /// Enough to see a pattern; the rest is saved.
@@ -54,6 +54,22 @@ fn a_log_keeps_its_promise() {
     );
 }
 
+/// Fewer: the naive side of the comparison takes its time.
+const COMPACTED_SEEDS: u64 = 60;
+
+#[test]
+fn a_compacted_log_keeps_its_promise() {
+    let setting = compact::Setting::default();
+    let run = |seed| compact::run(seed, &setting);
+    let (reports, failures) = seeds("compact", 0..COMPACTED_SEEDS, FAILURES_MAX, run);
+    assert_eq!(failures, []);
+    let sum = |of: fn(&compact::Report) -> u64| reports.iter().map(|(_, r)| of(r)).sum::<u64>();
+    assert!(sum(|r| r.passes) > 5 * COMPACTED_SEEDS);
+    assert!(sum(|r| r.removed) > 500 * COMPACTED_SEEDS);
+    assert!(sum(|r| u64::from(r.power_losses)) > COMPACTED_SEEDS);
+    assert!(sum(|r| u64::from(r.kills)) > COMPACTED_SEEDS / 2);
+}
+
 #[test]
 fn one_node_keeps_its_promise() {
     check_cluster("one", 1);
@@ -80,6 +96,7 @@ fn a_seed_replays_identically() {
         assert_ne!(first[0], first[1], "seeds differ");
     };
     twice(&|seed| log::run(seed, &setting).trace_hash);
+    twice(&|seed| compact::run(seed, &compact::Setting::default()).trace_hash);
     twice(&|seed| cluster::run(seed, &one).trace_hash);
     twice(&|seed| cluster::run(seed, &three).trace_hash);
     twice(&|seed| cluster::run(seed, &five).trace_hash);

@@ -3,6 +3,7 @@
 
 mod batch;
 pub mod cluster;
+pub mod compact;
 pub mod log;
 mod placement;
 mod seeds;

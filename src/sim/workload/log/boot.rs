@@ -1,23 +1,26 @@
 //! A node's start, in the steps of the real one: placement, scan, open, placement, retire.
 
 use corelog_base::{CoreId, GroupId};
-use corelog_log::{Log, NoCheckpoints, Options, RestoredGroup};
+use corelog_log::{Checkpoints, GroupConfig, Log, Options, RestoredGroup};
 use corelog_rt::{Runtime, Shared, oneshot};
 
 use super::model::Model;
 use crate::SimRuntime;
 use crate::workload::placement::{Failed, find, owner};
 
-pub(super) type Opened = Result<Vec<Log<SimRuntime>>, Failed>;
+pub(crate) type Opened = Result<Vec<Log<SimRuntime>>, Failed>;
+
+/// What a workload's groups and logs are made with.
+#[derive(Clone)]
+pub(crate) struct Kit {
+    pub options: Options,
+    pub config: GroupConfig,
+    pub checkpoints: fn(Shared<Model>) -> Box<dyn Checkpoints>,
+}
 
 /// Brings the node up on so many cores. Runs on core 0; compares what was found with the model,
 /// which is of this life once this returns.
-pub(super) async fn boot(
-    rt: SimRuntime,
-    cores: u16,
-    options: Options,
-    model: Shared<Model>,
-) -> Opened {
+pub(crate) async fn boot(rt: SimRuntime, cores: u16, kit: Kit, model: Shared<Model>) -> Opened {
     let (placement, found) = find(&rt, cores).await?;
     assert!(!found.is_incomplete(), "a frame is lost");
     let judged: Vec<_> = model.with(|model| {
@@ -28,9 +31,10 @@ pub(super) async fn boot(
     for (core, share) in (0..).map(CoreId).zip(placement.share_out(found)) {
         let rt = rt.host().runtime(core);
         let (tx, rx) = oneshot();
-        let options = options.clone();
+        let options = kit.options.clone();
+        let checkpoints = (kit.checkpoints)(model.clone());
         rt.clone().spawn(async move {
-            let log = Log::open(rt, options, share, Box::new(NoCheckpoints)).await;
+            let log = Log::open(rt, options, share, checkpoints).await;
             // The boot may have failed elsewhere.
             let _ = tx.send(log);
         });
@@ -42,7 +46,7 @@ pub(super) async fn boot(
     }
     placement.commit(&rt).await?;
     model.with(|model| adopt(model, &judged));
-    restore_groups(&logs, &model).await?;
+    restore_groups(&logs, &model, &kit.config).await?;
     Ok(logs)
 }
 
@@ -74,7 +78,11 @@ fn adopt(model: &mut Model, judged: &[Judged]) {
 }
 
 /// What metadata knows and the log does not, and the other way round.
-async fn restore_groups(logs: &[Log<SimRuntime>], model: &Shared<Model>) -> Result<(), Failed> {
+async fn restore_groups(
+    logs: &[Log<SimRuntime>],
+    model: &Shared<Model>,
+    config: &GroupConfig,
+) -> Result<(), Failed> {
     let cores = logs.len() as u16;
     let log = |group| &logs[usize::from(owner(group, cores).0)];
     let known: Vec<_> = model.with(|model| {
@@ -84,7 +92,7 @@ async fn restore_groups(logs: &[Log<SimRuntime>], model: &Shared<Model>) -> Resu
             .collect()
     });
     for (id, topic, partition) in known {
-        let config = super::writer::config();
+        let config = config.clone();
         match log(id).last(id) {
             Some(_) => log(id).configure(id, config),
             None => log(id).create_group(id, topic, partition, config)?,

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use corelog_base::{CoreId, Random};
-use corelog_log::{BulkOptions, JournalOptions, Log, Options};
+use corelog_log::{BulkOptions, JournalOptions, Log, NoCheckpoints, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 
-use super::boot::boot;
+use super::boot::{Kit, boot};
 use super::model::Model;
 use super::reader::{Disk, Reader};
-use super::writer::Writer;
+use super::writer::{Writer, config};
 use crate::workload::placement::{DIR, owner};
 use crate::{Host, Sim, SimRuntime, Site};
 
@@ -47,6 +47,14 @@ pub struct Setting {
 /// How often a seed asks the disk for what, and where in the code. None of it fails.
 pub fn sites(seed: u64) -> BTreeMap<Site, u64> {
     run_on(seed, &Setting::default()).1
+}
+
+fn kit() -> Kit {
+    Kit {
+        options: options(),
+        config: config(),
+        checkpoints: |_| Box::new(NoCheckpoints),
+    }
 }
 
 fn options() -> Options {
@@ -247,7 +255,7 @@ impl Node {
     ) -> Option<Vec<Log<SimRuntime>>> {
         let rt = self.host.runtime(CoreId(0));
         let (tx, rx) = oneshot();
-        let booting = boot(rt.clone(), cores, options(), self.model.clone());
+        let booting = boot(rt.clone(), cores, kit(), self.model.clone());
         rt.spawn(async move {
             // The driver may have given up.
             let _ = tx.send(booting.await);

@@ -3,9 +3,9 @@
 //! Property: after any of them, each group is what some moment of its past was, at or after the
 //! last that was acknowledged; byte for byte, without damage. Nothing that was cut off comes back.
 
-mod boot;
+pub(super) mod boot;
 mod life;
-mod model;
+pub(super) mod model;
 mod reader;
 mod writer;
 

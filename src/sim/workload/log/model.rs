@@ -8,7 +8,7 @@ use corelog_base::{
 use corelog_log::{Event, RestoredGroup};
 
 /// One group, through all lives of the node.
-pub(super) struct GroupModel {
+pub(crate) struct GroupModel {
     pub topic: TopicId,
     pub partition: PartitionIndex,
     /// Everything from index 1 on as the log was last told, also what is below the start.
@@ -35,14 +35,14 @@ fn apply(entries: &mut Vec<Entry>, entry: &Entry) {
 }
 
 /// Which of the possible states a restart has found.
-pub(super) struct Found {
+pub(crate) struct Found {
     appended: usize,
     hard_state: HardState,
     start: LogStart,
 }
 
 impl GroupModel {
-    pub(super) fn new(topic: TopicId, partition: PartitionIndex) -> Self {
+    pub(crate) fn new(topic: TopicId, partition: PartitionIndex) -> Self {
         Self {
             topic,
             partition,
@@ -57,36 +57,41 @@ impl GroupModel {
         }
     }
 
-    pub(super) fn last_index(&self) -> LogIndex {
+    pub(crate) fn last_index(&self) -> LogIndex {
         LogIndex(self.now.len() as u64)
     }
 
-    pub(super) fn end(&self) -> Offset {
+    pub(crate) fn end(&self) -> Offset {
         self.now.last().map_or(Offset(0), |entry| entry.next_offset)
     }
 
-    pub(super) fn term(&self) -> Term {
+    pub(crate) fn term(&self) -> Term {
         self.hard_state().term
     }
 
-    pub(super) fn hard_state(&self) -> HardState {
+    pub(crate) fn hard_state(&self) -> HardState {
         *self.hard_states.last().expect("there is always a first")
     }
 
-    pub(super) fn start(&self) -> LogStart {
+    pub(crate) fn start(&self) -> LogStart {
         *self.starts.last().expect("there is always a first")
     }
 
-    pub(super) fn entry(&self, index: LogIndex) -> Option<&Entry> {
+    pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
         self.now.get((index.0 as usize).checked_sub(1)?)
     }
 
-    pub(super) fn term_at(&self, index: LogIndex) -> Term {
+    pub(crate) fn term_at(&self, index: LogIndex) -> Term {
         self.entry(index).map_or(Term(0), |entry| entry.term)
     }
 
+    pub(crate) fn committed_entries(&self) -> &[Entry] {
+        let committed = self.committed.0 as usize;
+        self.now.get(..committed).unwrap_or_default()
+    }
+
     /// The last index that is durable for certain in the present log.
-    pub(super) fn durable(&self) -> LogIndex {
+    pub(crate) fn durable(&self) -> LogIndex {
         let mut durable = self.base.len();
         for entry in &self.appended {
             durable = durable.min(entry.index.0 as usize - 1);
@@ -97,7 +102,7 @@ impl GroupModel {
         LogIndex(durable.max(last.unwrap_or(0)) as u64)
     }
 
-    pub(super) fn append(&mut self, entries: &[Entry], hard_state: Option<HardState>) {
+    pub(crate) fn append(&mut self, entries: &[Entry], hard_state: Option<HardState>) {
         for entry in entries {
             apply(&mut self.now, entry);
             self.appended.push(entry.clone());
@@ -105,7 +110,7 @@ impl GroupModel {
         self.hard_states.extend(hard_state);
     }
 
-    pub(super) fn set_start(&mut self, start: LogStart) {
+    pub(crate) fn set_start(&mut self, start: LogStart) {
         self.starts.push(start);
     }
 
@@ -126,7 +131,7 @@ impl GroupModel {
     }
 
     /// Whether a crash may make the log forget the group.
-    pub(super) fn may_be_missing(&self) -> bool {
+    pub(crate) fn may_be_missing(&self) -> bool {
         self.base.is_empty()
             && self.flushed == 0
             && self.hard_states_flushed == 0
@@ -137,7 +142,7 @@ impl GroupModel {
     ///
     /// # Panics
     /// If it is none of those that a crash may leave.
-    pub(super) fn judge(&self, id: GroupId, found: &RestoredGroup) -> Found {
+    pub(crate) fn judge(&self, id: GroupId, found: &RestoredGroup) -> Found {
         assert_eq!(found.damage, [], "{id:?} is damaged");
         assert_eq!((found.topic, found.partition), (self.topic, self.partition));
         let hard_states = &self.hard_states[self.hard_states_flushed..];
@@ -188,7 +193,7 @@ impl GroupModel {
     }
 
     /// The log is open, and what was found is durable: a new life begins with it.
-    pub(super) fn adopt(&mut self, found: &Found) {
+    pub(crate) fn adopt(&mut self, found: &Found) {
         let mut state = std::mem::take(&mut self.base);
         for entry in &self.appended[..found.appended] {
             apply(&mut state, entry);
@@ -225,7 +230,7 @@ fn matches(state: &[Entry], found: &RestoredGroup) -> bool {
 
 /// The groups of one node.
 #[derive(Default)]
-pub(super) struct Model {
+pub(crate) struct Model {
     pub groups: BTreeMap<GroupId, GroupModel>,
     /// Metadata has recorded their deletion.
     pub removed: BTreeMap<GroupId, (TopicId, PartitionIndex)>,
@@ -237,7 +242,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn add_group(&mut self) -> GroupId {
+    pub(crate) fn add_group(&mut self) -> GroupId {
         self.next_group += 1;
         let id = GroupId(self.next_group);
         let mut topic = TopicId::default();
@@ -247,13 +252,13 @@ impl Model {
         id
     }
 
-    pub(super) fn remove_group(&mut self, id: GroupId) {
+    pub(crate) fn remove_group(&mut self, id: GroupId) {
         if let Some(group) = self.groups.remove(&id) {
             self.removed.insert(id, (group.topic, group.partition));
         }
     }
 
-    pub(super) fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Persisted { group, index, term } => {
                 if let Some(group) = self.groups.get_mut(group) {
