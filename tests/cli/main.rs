@@ -2,6 +2,7 @@
 
 mod bench;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -366,6 +367,51 @@ fn verify_names_damage_in_a_stopped_node() {
     let (code, out, _) = broker.run(&salvage, "");
     assert!(code == 0 && out.contains(", lost "), "{out}");
     assert_eq!(broker.run(&salvage, "").0, 2, "the folder exists");
+}
+
+/// Through the whole broker: what is produced, compacted in the background, and read.
+#[test]
+fn a_compacted_topic_keeps_the_last_of_each_key() {
+    let broker = Broker::start();
+    let configs = [
+        "cleanup.policy=compact",
+        "segment.bytes=1048576",
+        "min.cleanable.dirty.ratio=0.01",
+    ];
+    let configs = configs.iter().flat_map(|c| ["--topic-config", c]);
+    let create: Vec<&str> = ["topic", "create", "kv", "--partitions", "1"]
+        .into_iter()
+        .chain(configs)
+        .collect();
+    assert_eq!(broker.run(&create, "").0, 0);
+    let input: String = (0..12_000)
+        .map(|n| format!("k{}:{n}-{}\n", n % 100, "x".repeat(400)))
+        .collect();
+    let (code, _, error) = broker.run(&["produce", "kv", "-f", "%k:%v\n"], &input);
+    assert_eq!(code, 0, "{error}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let read = ["consume", "kv", "--exit-at-end", "-f", "%o %k %v\n"];
+        let (code, out, error) = broker.run(&read, "");
+        assert_eq!(code, 0, "{error}");
+        let mut last = BTreeMap::new();
+        let mut before = -1;
+        for line in out.lines() {
+            let mut words = line.split(' ');
+            let offset: i64 = words.next().unwrap().parse().unwrap();
+            assert!(offset > before, "offsets ascend");
+            before = offset;
+            last.insert(words.next().unwrap().to_owned(), offset);
+        }
+        // Whatever was compacted so far: the last of each key, at its own offset.
+        let expected = (11_900..12_000).map(|n| (format!("k{}", n % 100), n));
+        assert_eq!(last, expected.collect());
+        let compacted = out.lines().count() < 6_000;
+        if compacted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing is compacted");
+    }
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub trait Harness {
 macro_rules! conformance_tests {
     ($harness:expr) => {
         $crate::conformance_tests! { $harness;
+            what_is_computed_comes_back_and_others_run_meanwhile
             spawning_polls_nothing
             yielding_lets_every_other_task_run
             sleeps_end_in_order_and_never_early

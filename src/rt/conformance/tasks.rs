@@ -31,6 +31,19 @@ pub fn yielding_lets_every_other_task_run<H: Harness>(harness: &H) {
     });
 }
 
+pub fn what_is_computed_comes_back_and_others_run_meanwhile<H: Harness>(harness: &H) {
+    harness.run(1, |rt| async move {
+        let ran = Rc::new(Cell::new(false));
+        let seen = ran.clone();
+        rt.spawn(async move { seen.set(true) });
+        let sum = rt.compute(|| (1..=1000u64).sum::<u64>());
+        assert_eq!(soon(&rt, sum).await.unwrap(), 500_500);
+        assert!(ran.get(), "the core was not held");
+        // Nobody waits for this one.
+        drop(rt.compute(|| ()));
+    });
+}
+
 pub fn spawning_polls_nothing<H: Harness>(harness: &H) {
     harness.run(1, |rt| async move {
         let polled = Rc::new(Cell::new(false));
