@@ -5,6 +5,7 @@
 mod crc;
 mod entry;
 mod id;
+mod pauses;
 mod random;
 mod time;
 
@@ -14,5 +15,6 @@ pub use id::{
     CoreId, GroupId, LeaderEpoch, LogIndex, NodeId, Offset, PartitionIndex, ProducerEpoch,
     ProducerId, Term, TopicId,
 };
+pub use pauses::Pauses;
 pub use random::{Random, entropy};
 pub use time::{Monotonic, TimestampMs};

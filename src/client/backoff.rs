@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use corelog_base::{Random, entropy};
+use corelog_base::{Pauses, entropy};
 use tokio::time::{Instant, sleep};
 
 use crate::{Error, Options};
@@ -10,10 +10,8 @@ use crate::{Error, Options};
 /// Counts tries of one call until its time is up.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    pause: Duration,
-    pause_max: Duration,
+    pauses: Pauses,
     until: Instant,
-    random: Random,
 }
 
 impl Backoff {
@@ -23,10 +21,8 @@ impl Backoff {
 
     pub(crate) fn lasting(options: &Options, time: Duration) -> Self {
         Self {
-            pause: options.backoff_min,
-            pause_max: options.backoff_max,
+            pauses: Pauses::new(options.backoff_min, options.backoff_max, entropy()),
             until: Instant::now() + time,
-            random: Random::new(entropy()),
         }
     }
 
@@ -35,14 +31,11 @@ impl Backoff {
     /// # Errors
     /// The error given, if it will not pass or the time is up.
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
-        let half = self.pause / 2;
-        let more = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-        let pause = half + Duration::from_micros(self.random.below(more));
+        let pause = self.pauses.draw();
         if !error.is_retriable() || Instant::now() + pause >= self.until {
             return Err(error);
         }
         sleep(pause).await;
-        self.pause = (self.pause * 2).min(self.pause_max);
         Ok(())
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use corelog_base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
-use corelog_record::{Attributes, BatchHeader, RecordIter, batches, section, verify};
+use corelog_record::{
+    Attributes, BatchHeader, RecordIter, batches, owned_section, read_owned, verify,
+};
 
 use crate::control::Aborted;
 use crate::{Error, Isolation, TopicPartition};
@@ -91,10 +93,7 @@ impl Fetched {
         let mut records = Vec::new();
         if header.last_offset() >= position {
             verify(&batch)?;
-            let section = match section(&batch, decompressed_bytes_max)? {
-                std::borrow::Cow::Borrowed(part) => batch.slice_ref(part),
-                std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
-            };
+            let section = owned_section(&batch, decompressed_bytes_max)?;
             if !self.hides(&header, &section)? {
                 self.collect(&header, &section, position, &mut records)?;
             }
@@ -120,24 +119,15 @@ impl Fetched {
         position: Offset,
         records: &mut Vec<ConsumedRecord>,
     ) -> Result<(), Error> {
-        for record in RecordIter::new(header, section) {
+        for record in read_owned(header, section, position) {
             let record = record?;
-            if record.offset < position {
-                continue;
-            }
-            let headers = record.headers();
             records.push(ConsumedRecord {
                 partition: Arc::clone(&self.partition),
                 offset: record.offset,
                 timestamp: record.timestamp,
-                key: record.key.map(|key| section.slice_ref(key)),
-                value: record.value.map(|value| section.slice_ref(value)),
-                headers: headers
-                    .map(|header| {
-                        let value = header.value.map(|value| section.slice_ref(value));
-                        (section.slice_ref(header.key), value)
-                    })
-                    .collect(),
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
                 leader_epoch: LeaderEpoch(header.leader_epoch.0),
                 attributes: Attributes(header.attributes.0),
                 producer_id: header.producer_id,

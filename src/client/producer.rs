@@ -7,15 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelog_base::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
-use corelog_record::{Codec, Header, record_bytes_max};
+use corelog_base::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, entropy};
+use corelog_record::{Codec, Header, Sticky, key_partition, record_bytes_max};
 use corelog_wire::kafka::{InitProducerIdRequest, InitProducerIdResponse};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::backoff::Backoff;
 use crate::error::check;
 use crate::lane::Lane;
-use crate::partitioner::{Sticky, key_partition};
 use crate::pool::Pool;
 use crate::{Client, Error, Kind, TopicFilter, TopicPartition};
 
@@ -248,7 +247,8 @@ impl Producer {
                 let sticky = self.shared.sticky.lock();
                 let mut sticky = sticky.unwrap_or_else(PoisonError::into_inner);
                 let topic = sticky.entry(record.topic.clone());
-                topic.or_insert_with(Sticky::new).next(bytes, count)
+                let sticky = topic.or_insert_with(|| Sticky::new(entropy()));
+                sticky.next(bytes, count)
             }
         };
         Ok(TopicPartition::new(record.topic.clone(), partition))

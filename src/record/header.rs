@@ -13,6 +13,8 @@ pub(crate) const CRC_AT: usize = 17;
 pub(crate) const ATTRIBUTES_AT: usize = 21;
 pub(crate) const BASE_TIMESTAMP_AT: usize = 27;
 pub(crate) const MAX_TIMESTAMP_AT: usize = 35;
+/// Id, epoch and base sequence, one after the other.
+pub(crate) const PRODUCER_AT: usize = 43;
 pub(crate) const RECORD_COUNT_AT: usize = 57;
 
 /// The bytes that the length field does not count: base offset and itself.

@@ -2,8 +2,10 @@
 
 use corelog_base::{LeaderEpoch, Offset, TimestampMs, crc32c};
 
-use crate::BatchHeader;
-use crate::header::{ATTRIBUTES_AT, Attributes, CRC_AT, EPOCH_AT, MAX_TIMESTAMP_AT};
+use crate::header::{
+    ATTRIBUTES_AT, Attributes, CRC_AT, EPOCH_AT, MAX_TIMESTAMP_AT, PRODUCER_AT,
+};
+use crate::{BatchHeader, ProducerState};
 
 /// Gives a batch its offset and leader epoch. The CRC does not cover them.
 ///
@@ -22,6 +24,21 @@ pub fn stamp_append_time(batch: &mut [u8], now: TimestampMs) {
     let attributes = get(batch, ATTRIBUTES_AT) | Attributes::APPEND_TIME;
     put(batch, ATTRIBUTES_AT, attributes.to_be_bytes());
     put(batch, MAX_TIMESTAMP_AT, now.0.to_be_bytes());
+    stamp_crc(batch);
+}
+
+/// Gives a batch that was not written under its sequence another one, and a new CRC.
+///
+/// # Panics
+/// Like [`stamp`].
+pub fn stamp_producer(batch: &mut [u8], producer: ProducerState) {
+    put(batch, PRODUCER_AT, producer.id.0.to_be_bytes());
+    put(batch, PRODUCER_AT + 8, producer.epoch.0.to_be_bytes());
+    put(
+        batch,
+        PRODUCER_AT + 10,
+        producer.base_sequence.to_be_bytes(),
+    );
     stamp_crc(batch);
 }
 

@@ -1,6 +1,6 @@
 //! Which partition a record goes to when its producer does not say.
 
-use corelog_base::{PartitionIndex, Random, entropy};
+use corelog_base::{PartitionIndex, Random};
 
 /// The partition of a key among `count`, as Kafka's Java client and librdkafka's `murmur2` choose.
 ///
@@ -37,7 +37,7 @@ fn murmur2(data: &[u8]) -> u32 {
 
 /// Records without a key stay with one partition for a while, so that batches fill (KIP-794).
 #[derive(Debug)]
-pub(crate) struct Sticky {
+pub struct Sticky {
     random: Random,
     current: i32,
     bytes_left: usize,
@@ -47,16 +47,16 @@ pub(crate) struct Sticky {
 const STICKY_BYTES: usize = 16 << 10;
 
 impl Sticky {
-    pub(crate) fn new() -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
-            random: Random::new(entropy()),
+            random: Random::new(seed),
             current: 0,
             bytes_left: 0,
         }
     }
 
     /// The partition of the next record of `bytes`. `count` is positive.
-    pub(crate) fn next(&mut self, bytes: usize, count: i32) -> PartitionIndex {
+    pub fn next(&mut self, bytes: usize, count: i32) -> PartitionIndex {
         if self.bytes_left == 0 || self.current >= count {
             let drawn = self.random.below(u64::from(count.unsigned_abs().max(1)));
             self.current = i32::try_from(drawn).expect("below an i32");
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn sticky_moves_on_after_its_bytes() {
-        let mut sticky = Sticky::new();
+        let mut sticky = Sticky::new(1);
         let first = sticky.next(100, 1000);
         assert_eq!(sticky.next(STICKY_BYTES - 200, 1000), first);
         sticky.next(200, 1000);
