@@ -55,6 +55,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["base", "record", "wire"]),
+    ("native", &["base", "record", "wire"]),
     ("bench", &["base", "record", "wire", "client"]),
     (
         "sim",
