@@ -95,7 +95,9 @@ impl Fake {
         };
         for core in 0..cores {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            lock(&fake.state).ports.push(listener.local_addr().unwrap().port());
+            lock(&fake.state)
+                .ports
+                .push(listener.local_addr().unwrap().port());
             let peer = Peer {
                 state: Arc::clone(&fake.state),
                 changed: Arc::clone(&fake.changed),
@@ -430,14 +432,19 @@ impl Peer {
             places.push((part.partition.to_native(), part.offset.to_native()));
         }
         let bytes_max = u64::from(request.bytes_max.to_native());
-        self.change(|state| state.subscribed.push((self.core, request.credit_bytes.to_native())));
+        self.change(|state| {
+            state
+                .subscribed
+                .push((self.core, request.credit_bytes.to_native()))
+        });
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             for at in 0..places.len() {
                 while credit > 0
-                    && let Some((sent, bytes)) = self.next_frame(at, &mut places[at], bytes_max)
+                    && let Some((sent, bytes)) =
+                        self.next_frame(at, &mut places[at], bytes_max.min(credit.unsigned_abs()))
                 {
                     let sent_bytes = bytes.iter().map(Bytes::len).sum::<usize>();
                     credit -= i64::try_from(sent_bytes).unwrap();
@@ -447,7 +454,10 @@ impl Peer {
                         parts: vec![sent],
                     };
                     let correlation = meta.header().correlation;
-                    if out.send(encode(correlation, FLAG_MORE, &response, bytes).unwrap()).is_err() {
+                    if out
+                        .send(encode(correlation, FLAG_MORE, &response, bytes).unwrap())
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -479,7 +489,9 @@ impl Peer {
         let (error, batches, next) = match *offset {
             i64::MAX => return None,
             _ if !mine => (ErrorCode::NOT_LEADER_OR_FOLLOWER, vec![], i64::MAX),
-            o if o < log.start || o > log.next => (ErrorCode::OFFSET_OUT_OF_RANGE, vec![], i64::MAX),
+            o if o < log.start || o > log.next => {
+                (ErrorCode::OFFSET_OUT_OF_RANGE, vec![], i64::MAX)
+            }
             o if o == log.next => return None,
             o => {
                 let (batches, next) = log.read(o, bytes_max);

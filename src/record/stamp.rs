@@ -2,9 +2,7 @@
 
 use corelog_base::{LeaderEpoch, Offset, TimestampMs, crc32c};
 
-use crate::header::{
-    ATTRIBUTES_AT, Attributes, CRC_AT, EPOCH_AT, MAX_TIMESTAMP_AT, PRODUCER_AT,
-};
+use crate::header::{ATTRIBUTES_AT, Attributes, CRC_AT, EPOCH_AT, MAX_TIMESTAMP_AT, PRODUCER_AT};
 use crate::{BatchHeader, ProducerState};
 
 /// Gives a batch its offset and leader epoch. The CRC does not cover them.

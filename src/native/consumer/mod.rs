@@ -4,8 +4,8 @@
 //! consumer decodes it when it is polled. Connecting and looking things up are tasks that report
 //! into the same queue.
 
-mod builder;
 mod buffered;
+mod builder;
 mod consumer;
 mod cursor;
 mod state;

@@ -68,7 +68,9 @@ impl State {
             client,
             topic,
             options,
-            cursors: cursors.map(|(p, offset)| (p, Cursor::new(p, offset))).collect(),
+            cursors: cursors
+                .map(|(p, offset)| (p, Cursor::new(p, offset)))
+                .collect(),
             connections: BTreeMap::new(),
             opening: BTreeSet::new(),
             subscriptions: BTreeMap::new(),
@@ -380,7 +382,8 @@ impl State {
         cursor.position = to;
         cursor.fetch_from = to;
         let core = cursor.core;
-        self.buffered.retain(|buffered| buffered.partition != partition);
+        self.buffered
+            .retain(|buffered| buffered.partition != partition);
         if let Some(core) = core {
             self.subscribe(core);
         }

@@ -92,7 +92,8 @@ impl Subscription {
         if self.owed < (self.window / 4).max(1) {
             return Ok(());
         }
-        self.connection.credit(self.id, std::mem::take(&mut self.owed))
+        self.connection
+            .credit(self.id, std::mem::take(&mut self.owed))
     }
 
     pub(super) fn end(self) {
@@ -106,25 +107,32 @@ impl Subscription {
         check(response.error.to_native(), "", || "subscribe".to_owned())?;
         let payload = reply.payload();
         check_places(places(response), reply.meta.header().payload_bytes)?;
-        let each = response.parts.iter().zip(places(response)).map(|(sent, place)| {
-            let part = usize::try_from(sent.part.to_native()).ok();
-            let partition = part.and_then(|part| self.parts.get(part)).copied();
-            let partition = partition.ok_or_else(|| {
-                Error::new(Kind::Protocol, "the broker sends of what nobody subscribed to")
-            })?;
-            let begin = place.position as usize;
-            let bytes = payload.slice(begin..begin + place.bytes as usize);
-            let fetched = &sent.fetched;
-            Ok(Part {
-                partition,
-                error: check(fetched.error.to_native(), "", || {
-                    format!("read partition {partition}")
-                }),
-                high_watermark: Offset(fetched.high_watermark.to_native()),
-                log_start: Offset(fetched.log_start.to_native()),
-                buffered: Buffered::new(partition, core, bytes),
-            })
-        });
+        let each = response
+            .parts
+            .iter()
+            .zip(places(response))
+            .map(|(sent, place)| {
+                let part = usize::try_from(sent.part.to_native()).ok();
+                let partition = part.and_then(|part| self.parts.get(part)).copied();
+                let partition = partition.ok_or_else(|| {
+                    Error::new(
+                        Kind::Protocol,
+                        "the broker sends of what nobody subscribed to",
+                    )
+                })?;
+                let begin = place.position as usize;
+                let bytes = payload.slice(begin..begin + place.bytes as usize);
+                let fetched = &sent.fetched;
+                Ok(Part {
+                    partition,
+                    error: check(fetched.error.to_native(), "", || {
+                        format!("read partition {partition}")
+                    }),
+                    high_watermark: Offset(fetched.high_watermark.to_native()),
+                    log_start: Offset(fetched.log_start.to_native()),
+                    buffered: Buffered::new(partition, core, bytes),
+                })
+            });
         each.collect()
     }
 }

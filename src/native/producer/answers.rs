@@ -12,10 +12,7 @@ use crate::{Error, Kind};
 ///
 /// # Errors
 /// `Protocol` if this is no answer to so many parts.
-pub(super) fn outcomes(
-    reply: &Reply,
-    count: usize,
-) -> Result<Vec<Result<Placed, Error>>, Error> {
+pub(super) fn outcomes(reply: &Reply, count: usize) -> Result<Vec<Result<Placed, Error>>, Error> {
     let outcome = |error: i16, base_offset: i64, append_time: i64| {
         check(error, "", || "write a batch".to_owned())?;
         Ok(Placed {

@@ -169,10 +169,16 @@ impl Driver {
             self.stale = true;
             return;
         };
-        let Some(bytes_max) = self.roads.frame_bytes_max(core) else {
+        let Some((road, bytes_max)) = self.roads.open(core) else {
             self.roads.wait(core, partition);
             return self.open(core, now);
         };
+        // What is under way elsewhere has its answer first: two connections have no order.
+        let tended = &mut self.lanes[partition.0.unsigned_abs() as usize];
+        if !tended.takes(road) {
+            tended.waits = true;
+            return;
+        }
         if !requests.contains_key(&core) {
             self.next_request += 1;
             requests.insert(core, (self.next_request, Parts::default()));
@@ -309,7 +315,9 @@ impl Driver {
             }
             Err(error) => {
                 for partition in partitions {
-                    self.lane(partition).lane.answered(request, Err(error.clone()));
+                    self.lane(partition)
+                        .lane
+                        .answered(request, Err(error.clone()));
                     self.follow_up(partition, now);
                 }
             }

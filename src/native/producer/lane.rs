@@ -2,7 +2,8 @@
 //!
 //! Why nothing is written twice or out of order:
 //! - A batch keeps its sequence through all tries, and the broker remembers the last five of a
-//!   producer; no more are under way.
+//!   producer. So no batch is sent before the fifth one before it is settled, even where those in
+//!   between are: the broker would forget a batch that is to be tried again.
 //! - A producer that a partition has never seen may begin at any sequence. So until the first batch
 //!   of an epoch is acknowledged, it is alone under way.
 //! - After an error that may pass nothing is sent until every batch under way has its answer; then
@@ -45,9 +46,17 @@ struct Batch {
     records: i32,
     settles: Settles,
     deadline: Instant,
-    /// The request that carries it; none if it is to be sent again.
+    /// The request that carries it; none if it is to be sent again, or settled.
     request: Option<Request>,
+    /// It only keeps its place, behind one that is not settled.
+    settled: bool,
     _room: OwnedSemaphorePermit,
+}
+
+impl Batch {
+    fn is_due(&self) -> bool {
+        self.request.is_none() && !self.settled
+    }
 }
 
 /// Whether batches flow.
@@ -138,14 +147,15 @@ impl Lane {
         }
     }
 
-    fn under_way(&self) -> usize {
+    /// Batches that have no answer yet.
+    pub(super) fn under_way(&self) -> usize {
         self.batches.iter().filter(|b| b.request.is_some()).count()
     }
 
     /// Whether a new batch may be sent now.
     pub(super) fn has_room(&self) -> bool {
         let flowing = matches!(self.standing, Standing::Flowing);
-        flowing && self.batches.len() < self.window() && self.under_way() == self.batches.len()
+        flowing && self.batches.len() < self.window() && !self.batches.iter().any(Batch::is_due)
     }
 
     /// Numbers a batch and sends it with this request.
@@ -163,6 +173,7 @@ impl Lane {
             settles: open.settles,
             deadline,
             request: Some(request),
+            settled: false,
             _room: open.room,
         });
         bytes
@@ -197,7 +208,7 @@ impl Lane {
         if !flowing || self.under_way() >= window {
             return None;
         }
-        let batch = self.batches.iter_mut().find(|b| b.request.is_none())?;
+        let batch = self.batches.iter_mut().find(|batch| batch.is_due())?;
         batch.request = Some(request);
         Some(batch.bytes.clone())
     }
@@ -206,6 +217,7 @@ impl Lane {
         if !std::mem::take(&mut self.renumber) {
             return;
         }
+        self.batches.retain(|batch| !batch.settled);
         for at in 0..self.batches.len() {
             let state = self.number(self.batches[at].records);
             let mut bytes = BytesMut::from(&self.batches[at].bytes[..]);
@@ -302,10 +314,13 @@ impl Lane {
     }
 
     fn settle(&mut self, at: usize, result: Result<Placed, Error>) {
-        if let Some(batch) = self.batches.remove(at) {
+        if let Some(batch) = self.batches.get_mut(at) {
             batch.settles.0.settle(result);
+            batch.settled = true;
+            batch.request = None;
             self.settled.push(batch.id);
         }
+        while self.batches.pop_front_if(|batch| batch.settled).is_some() {}
     }
 
     /// Whether the time of the oldest batch is up.
@@ -316,8 +331,9 @@ impl Lane {
 
     /// Fails all batches under way. What follows goes under the next epoch.
     pub(super) fn give_up(&mut self, error: &Error) {
-        while !self.batches.is_empty() {
-            self.settle(0, Err(error.clone()));
+        for batch in self.batches.drain(..).filter(|batch| !batch.settled) {
+            batch.settles.0.settle(Err(error.clone()));
+            self.settled.push(batch.id);
         }
         self.forsake();
         self.renumber = false;

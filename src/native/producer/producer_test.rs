@@ -37,7 +37,9 @@ fn numbers(until: usize) -> Vec<String> {
 async fn a_record_goes_at_once_and_its_offset_comes_back() {
     let fake = Fake::start(2, 3).await;
     let producer = fake.client().await.producer(TOPIC).build().await.unwrap();
-    let ack = soon(producer.send(Record::new("a").key("k"))).await.unwrap();
+    let ack = soon(producer.send(Record::new("a").key("k")))
+        .await
+        .unwrap();
     let first = soon(ack).await.unwrap();
     assert_eq!(first.partition, key_partition(b"k", 3));
     let ack = soon(producer.send(Record::new("b").key("k").header("h", "v")));
@@ -180,7 +182,11 @@ async fn one_refused_record_is_told_and_others_go_on() {
     let fake = Fake::start(1, 1).await;
     let producer = fake.client().await.producer(TOPIC).build().await.unwrap();
     soon(send(&producer, 0).await).await.unwrap();
-    fake.change(|state| state.fates.push_back(Fate::Refused(ErrorCode::INVALID_RECORD)));
+    fake.change(|state| {
+        state
+            .fates
+            .push_back(Fate::Refused(ErrorCode::INVALID_RECORD))
+    });
     let refused = soon(send(&producer, 1).await).await.unwrap_err();
     assert!(refused.code() == Some(87) && !refused.is_retriable());
     soon(send(&producer, 2).await).await.unwrap();
@@ -193,14 +199,21 @@ async fn the_lower_of_both_versions_is_spoken() {
     let produce = Api::Produce.number();
     let ranges = |max| {
         let mut ranges: Vec<ApiRange> = Api::ALL.into_iter().map(Api::range).collect();
-        ranges.iter_mut().filter(|r| r.api == produce).for_each(|r| r.max = max);
+        ranges
+            .iter_mut()
+            .filter(|r| r.api == produce)
+            .for_each(|r| r.max = max);
         ranges
     };
     for (broker, client, spoken) in [(1, 2, 1), (2, 1, 1), (2, 2, 2), (3, 2, 2), (2, 3, 2)] {
         let fake = Fake::start(1, 1).await;
         fake.change(|state| {
             state.ranges = ranges(broker);
-            state.ranges.push(ApiRange { api: 99, min: 1, max: 1 });
+            state.ranges.push(ApiRange {
+                api: 99,
+                min: 1,
+                max: 1,
+            });
         });
         let builder: Builder = fake.builder().ranges(ranges(client));
         let client = builder.connect().await.unwrap();

@@ -13,6 +13,8 @@ use crate::options::Options;
 #[derive(Default)]
 struct Road {
     connection: Option<Connection>,
+    /// Which connection it is, of all that were made.
+    serial: u64,
     opening: bool,
     /// Partitions that have something to send to this core.
     waiting: Vec<PartitionIndex>,
@@ -23,6 +25,7 @@ struct Road {
 pub(super) struct Roads {
     options: Options,
     by_core: BTreeMap<CoreId, Road>,
+    last_serial: u64,
     /// Why no connection could be made, last.
     trouble: Option<Error>,
 }
@@ -32,6 +35,7 @@ impl Roads {
         Self {
             options: options.clone(),
             by_core: BTreeMap::new(),
+            last_serial: 0,
             trouble: None,
         }
     }
@@ -45,14 +49,19 @@ impl Roads {
         connection.filter(|connection| !connection.is_ended())
     }
 
-    /// What a payload may have; none without a connection.
-    pub(super) fn frame_bytes_max(&self, core: CoreId) -> Option<usize> {
+    /// The connection's number, and what a payload may have; none without a connection.
+    pub(super) fn open(&self, core: CoreId) -> Option<(u64, usize)> {
         let hello = self.connection(core)?.hello();
-        Some(usize::try_from(hello.payload_bytes_max).unwrap_or(usize::MAX))
+        let bytes_max = usize::try_from(hello.payload_bytes_max).unwrap_or(usize::MAX);
+        Some((self.by_core.get(&core)?.serial, bytes_max))
     }
 
     pub(super) fn wait(&mut self, core: CoreId, partition: PartitionIndex) {
-        self.by_core.entry(core).or_default().waiting.push(partition);
+        self.by_core
+            .entry(core)
+            .or_default()
+            .waiting
+            .push(partition);
     }
 
     /// Whether a connection is to be made now; then the caller makes one.
@@ -89,6 +98,8 @@ impl Roads {
         road.opening = false;
         match opened {
             Ok(connection) => {
+                self.last_serial += 1;
+                road.serial = self.last_serial;
                 road.connection = Some(connection);
                 road.pauses = None;
                 self.trouble = None;

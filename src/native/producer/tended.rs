@@ -13,6 +13,8 @@ pub(super) struct Tended {
     pub lane: Lane,
     /// It had something to send, and no room for it.
     pub waits: bool,
+    /// The connection that it sends by.
+    road: u64,
     pauses: Option<Pauses>,
     unknown_tries: u32,
 }
@@ -30,9 +32,18 @@ impl Tended {
         Self {
             lane,
             waits: false,
+            road: 0,
             pauses: None,
             unknown_tries: 0,
         }
+    }
+
+    /// Whether it may send by this connection; then it does.
+    pub(super) fn takes(&mut self, road: u64) -> bool {
+        if self.road != road && self.lane.under_way() == 0 {
+            self.road = road;
+        }
+        self.road == road
     }
 
     pub(super) fn tend(&mut self, options: &Options, now: Instant) -> Looked {
