@@ -4,28 +4,30 @@
 use corelog_base::Monotonic;
 use serde::Serialize;
 
-use crate::kafka;
-use crate::socket::Socket;
+use crate::socket::{Framing, Socket};
 use crate::tally::Consumed;
-use crate::{Error, Settings};
+use crate::{Error, Settings, kafka, native};
 
 /// A protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Driver {
     Kafka,
+    Native,
 }
 
 /// A topic that was found or created, with all that lanes and readers are made from.
 #[derive(Debug)]
 pub(crate) enum Layout {
     Kafka(kafka::Layout),
+    Native(native::Layout),
 }
 
 impl Layout {
     pub(crate) fn open(settings: &Settings) -> Result<Self, Error> {
         match settings.target.driver {
             Driver::Kafka => kafka::Layout::open(settings).map(Self::Kafka),
+            Driver::Native => native::Layout::open(settings).map(Self::Native),
         }
     }
 
@@ -33,6 +35,8 @@ impl Layout {
     pub(crate) fn durability(&self) -> &[(String, String)] {
         match self {
             Self::Kafka(layout) => &layout.durability,
+            // This protocol does not say.
+            Self::Native(_) => &[],
         }
     }
 
@@ -42,6 +46,10 @@ impl Layout {
             Self::Kafka(layout) => {
                 let lanes = layout.lanes(settings, run)?;
                 Ok(lanes.into_iter().map(Lane::Kafka).collect())
+            }
+            Self::Native(layout) => {
+                let lanes = layout.lanes(settings, run)?;
+                Ok(lanes.into_iter().map(Lane::Native).collect())
             }
         }
     }
@@ -53,6 +61,10 @@ impl Layout {
                 let readers = layout.readers(settings)?;
                 Ok(readers.into_iter().map(Reader::Kafka).collect())
             }
+            Self::Native(layout) => {
+                let readers = layout.readers(settings)?;
+                Ok(readers.into_iter().map(Reader::Native).collect())
+            }
         }
     }
 }
@@ -61,6 +73,7 @@ impl Layout {
 #[derive(Debug)]
 pub(crate) enum Lane {
     Kafka(kafka::Lane),
+    Native(native::Lane),
 }
 
 /// What became of a request.
@@ -72,10 +85,11 @@ pub(crate) enum Answer {
 }
 
 impl Lane {
-    /// Where to connect.
-    pub(crate) fn address(&self) -> &str {
+    /// Connects, and says what must be said before the first request.
+    pub(crate) fn connect(&mut self) -> Result<Socket, Error> {
         match self {
-            Self::Kafka(lane) => lane.address(),
+            Self::Kafka(lane) => Socket::connect(lane.address(), Framing::Kafka),
+            Self::Native(lane) => lane.connect(),
         }
     }
 
@@ -83,13 +97,16 @@ impl Lane {
     pub(crate) fn send(&mut self, socket: &mut Socket, intended: Monotonic) -> Result<(), Error> {
         match self {
             Self::Kafka(lane) => lane.send(socket, intended),
+            Self::Native(lane) => lane.send(socket, intended),
         }
     }
 
-    /// Reads one frame that came: the answer to the oldest request that has none yet.
-    pub(crate) fn answer(&mut self, frame: &[u8]) -> Result<Answer, Error> {
+    /// Reads one frame that came: which of the requests without an answer it is for, counted from
+    /// the oldest, and what became of it.
+    pub(crate) fn answer(&mut self, frame: &[u8]) -> Result<(usize, Answer), Error> {
         match self {
-            Self::Kafka(lane) => lane.answer(frame),
+            Self::Kafka(lane) => Ok((0, lane.answer(frame)?)),
+            Self::Native(lane) => lane.answer(frame),
         }
     }
 }
@@ -98,6 +115,7 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) enum Reader {
     Kafka(kafka::Reader),
+    Native(native::Reader),
 }
 
 impl Reader {
@@ -105,6 +123,7 @@ impl Reader {
     pub(crate) fn wait(&mut self) -> Result<(), Error> {
         match self {
             Self::Kafka(reader) => reader.wait(),
+            Self::Native(reader) => reader.wait(),
         }
     }
 
@@ -112,6 +131,7 @@ impl Reader {
     pub(crate) fn count(&mut self, consumed: &mut Consumed) -> Result<(), Error> {
         match self {
             Self::Kafka(reader) => reader.count(consumed),
+            Self::Native(reader) => reader.count(consumed),
         }
     }
 
@@ -119,6 +139,7 @@ impl Reader {
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Kafka(reader) => reader.is_done(),
+            Self::Native(reader) => reader.is_done(),
         }
     }
 }

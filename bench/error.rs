@@ -87,6 +87,19 @@ impl From<corelog_client::Error> for Error {
     }
 }
 
+impl From<corelog_native::Error> for Error {
+    fn from(error: corelog_native::Error) -> Self {
+        use corelog_native::Kind as Client;
+        let kind = match error.kind {
+            Client::Connect | Client::Disconnected | Client::TimedOut => Kind::Unreachable,
+            Client::Invalid => Kind::Usage,
+            Client::Protocol | Client::Unsupported | Client::Record(_) => Kind::Protocol,
+            Client::Broker(_) | Client::Sequence | Client::Closed => Kind::Refused,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<corelog_wire::Error> for Error {
     fn from(error: corelog_wire::Error) -> Self {
         Self::with(Kind::Protocol, "read what the broker sent", error)

@@ -12,7 +12,6 @@ use crate::disk::Disk;
 use crate::driver::Layout;
 use crate::histogram::{self, Times, times};
 use crate::sink::Sink;
-use crate::socket::Socket;
 use crate::{
     Acks, Arrivals, Driver, Error, Load, Mode, Rate, Settings, Stop, Summary, Target, clock,
 };
@@ -64,8 +63,12 @@ pub fn floor(dir: &Path, stop: &Stop) -> Result<Floor, Error> {
     let mut small = line("write and flush 4 KiB", SMALL_BYTES);
     let mut large = line("write and flush 1 MiB", LARGE_BYTES);
     let mut trips = line("loopback round trip of 64 B", MESSAGE_BYTES);
-    let mut sink = line(
+    let mut kafka = line(
         "produce 1 KiB to a broker that does nothing",
+        PRODUCED_BYTES,
+    );
+    let mut native = line(
+        "produce 1 KiB to one, in the native protocol",
         PRODUCED_BYTES,
     );
     let disk = Disk::prewrite(dir)?;
@@ -75,10 +78,11 @@ pub fn floor(dir: &Path, stop: &Stop) -> Result<Floor, Error> {
         }
         small.all += disk.flushes(SMALL_BYTES, SMALL_COUNT, &mut small.times)?;
         trips.all += round_trips(&mut trips.times)?;
-        sink.all += produce(&mut sink.times)?;
+        kafka.all += produce(Driver::Kafka, &mut kafka.times)?;
+        native.all += produce(Driver::Native, &mut native.times)?;
         large.all += disk.flushes(LARGE_BYTES, LARGE_COUNT, &mut large.times)?;
     }
-    let lines = [small, large, trips, sink];
+    let lines = [small, large, trips, kafka, native];
     Ok(Floor {
         lines: lines.iter().filter_map(Line::summary).collect(),
     })
@@ -124,15 +128,15 @@ fn round_trips(times: &mut Times) -> Result<Duration, Error> {
 }
 
 /// The way of a run, but for its schedule: one request in flight, on blocking sockets.
-fn produce(times: &mut Times) -> Result<Duration, Error> {
+fn produce(driver: Driver, times: &mut Times) -> Result<Duration, Error> {
     let sink = Sink::start(None)?;
-    let settings = settings(sink.address());
+    let settings = settings(driver, sink.address());
     let layout = Layout::open(&settings)?;
     let mut lanes = layout.lanes(&settings, 1)?;
     let Some(lane) = lanes.first_mut() else {
         return Ok(Duration::ZERO);
     };
-    let mut socket = Socket::connect(lane.address())?;
+    let mut socket = lane.connect()?;
     let begin = clock::now();
     for _ in 0..TRIPS {
         let start = clock::now();
@@ -150,10 +154,10 @@ fn produce(times: &mut Times) -> Result<Duration, Error> {
     Ok(clock::now().since(begin))
 }
 
-fn settings(address: String) -> Settings {
+fn settings(driver: Driver, address: String) -> Settings {
     Settings {
         target: Target {
-            driver: Driver::Kafka,
+            driver,
             bootstrap: vec![address],
             topic: "floor".to_owned(),
             partitions: 1,
@@ -187,7 +191,7 @@ mod tests {
         // Not where temporary files are: memory has no direct I/O.
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let floor = floor(dir.path(), &Stop::default()).unwrap();
-        assert_eq!(floor.lines.len(), 4);
+        assert_eq!(floor.lines.len(), 5);
         for line in &floor.lines {
             assert!(line.time_us.p50.is_some(), "{line:?}");
             assert!(

@@ -1,4 +1,5 @@
-//! The benchmark: an open loop over any broker that speaks Kafka's protocol.
+//! The benchmark: an open loop over any broker that speaks Kafka's protocol, and over corelog's
+//! native one.
 //!
 //! Requests start on a schedule that does not wait for answers, and a latency counts from the
 //! moment at which its request was meant to start. So a broker that stalls for a second shows a
@@ -21,6 +22,7 @@ mod floor;
 mod folder;
 mod histogram;
 mod kafka;
+mod native;
 mod outcome;
 mod overhead;
 mod payload;
@@ -30,7 +32,9 @@ mod run;
 mod schedule;
 mod settings;
 mod sink;
+mod sink_native;
 mod socket;
+mod spread;
 mod summary;
 mod svg;
 mod sweep;

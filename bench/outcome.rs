@@ -265,6 +265,15 @@ fn notes(settings: &Settings) -> Vec<String> {
         produces && settings.load.acks == crate::Acks::None,
         "acks=0: a request counts as acknowledged when the kernel has its bytes",
     );
+    let native = settings.target.driver == crate::Driver::Native;
+    add(
+        native,
+        "the native protocol does not say how safe a record is: see the topic's durability",
+    );
+    add(
+        native && settings.mode.reads_history(),
+        "fetch time is the wait for the next frame of a subscription",
+    );
     add(
         settings.load.batch > 1,
         "a sample is a batch: all its records share one intended start",

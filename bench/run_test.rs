@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::sink::{AnswerAt, Sink};
 use crate::{
-    Acks, Arrivals, Driver, Load, Mode, Outcome, Rate, Rates, Settings, Stop, Target, run, sweep,
+    Acks, Arrivals, Driver, Kind, Load, Mode, Outcome, Rate, Rates, Settings, Stop, Target, run,
+    sweep,
 };
 
 fn settings(sink: &Sink, dir: &TempDir, rate: Rate) -> Settings {
@@ -79,10 +80,15 @@ fn one_of_three(mut measurement: impl FnMut() -> Result<(), String>) {
 fn known_delays_are_reported() {
     const TICK: u64 = 1_000_000_000;
     let answer_at: AnswerAt = Arc::new(|came: Monotonic| Monotonic((came.0 / TICK + 1) * TICK));
-    for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
+    for (driver, arrivals) in [
+        (Driver::Kafka, Arrivals::Uniform),
+        (Driver::Kafka, Arrivals::Poisson),
+        (Driver::Native, Arrivals::Poisson),
+    ] {
         one_of_three(|| {
             let rate = Rate::PerSecond(3000.0);
             let (outcome, _dir) = measure(Some(answer_at.clone()), rate, |settings| {
+                settings.target.driver = driver;
                 settings.load.arrivals = arrivals;
                 settings.load.connections = 2;
             });
@@ -106,6 +112,11 @@ fn known_delays_are_reported() {
 /// request that was meant to start in that second is slow: a quarter of all, evenly up to 1 s.
 #[test]
 fn a_stall_hits_every_request_that_fell_into_it() {
+    stall(Driver::Kafka);
+    stall(Driver::Native);
+}
+
+fn stall(driver: Driver) {
     one_of_three(|| {
         let first = OnceLock::new();
         let answer_at: AnswerAt = Arc::new(move |came| {
@@ -116,7 +127,9 @@ fn a_stall_hits_every_request_that_fell_into_it() {
                 false => came,
             }
         });
-        let (outcome, _dir) = measure(Some(answer_at), Rate::PerSecond(3000.0), |_| {});
+        let (outcome, _dir) = measure(Some(answer_at), Rate::PerSecond(3000.0), |settings| {
+            settings.target.driver = driver;
+        });
         let publish = outcome.publish_latency_us.unwrap();
         near(publish.p50, 0.0)?;
         near(publish.p90, 600.0)?;
@@ -218,6 +231,26 @@ fn without_acknowledgements_the_kernel_counts() {
     });
     assert_eq!(outcome.publish_latency_us.unwrap().samples, 500);
     assert!(outcome.notes.iter().any(|note| note.contains("acks=0")));
+}
+
+/// Batches of changing length, and what the protocol does not have.
+#[test]
+fn the_native_driver_compresses_and_refuses_acks_0() {
+    let (outcome, _dir) = measure(None, Rate::PerSecond(500.0), |settings| {
+        settings.target.driver = Driver::Native;
+        settings.load.compression = Codec::Zstd;
+        settings.load.batch = 5;
+        settings.duration = Duration::from_secs(1);
+    });
+    assert_eq!(outcome.publish_latency_us.unwrap().samples, 100);
+    assert_eq!(outcome.counted.requests_unanswered, 0);
+    let sink = Sink::start(None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(&sink, &dir, Rate::Max);
+    settings.target.driver = Driver::Native;
+    settings.load.acks = Acks::None;
+    let error = run(&settings, &[], &Stop::default(), &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind, Kind::Usage);
 }
 
 #[test]

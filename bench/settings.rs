@@ -193,6 +193,10 @@ impl Settings {
                 "connections, consumers and requests in flight are at least 1",
             ),
             (
+                self.target.driver == Driver::Native && load.acks == Acks::None,
+                "every native Produce is answered: acks are 1 or all",
+            ),
+            (
                 self.target.partitions < 1,
                 "a topic has a partition or more",
             ),

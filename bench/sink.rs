@@ -1,4 +1,4 @@
-//! A broker that keeps nothing: it speaks enough of Kafka's protocol to be produced to, and answers
+//! A broker that keeps nothing: it speaks enough of either protocol to be produced to, and answers
 //! when it is told to. What is measured against it is the generator and the loopback alone; with
 //! answers at known moments, it checks what the generator reports.
 
@@ -18,8 +18,9 @@ use corelog_wire::kafka::{
     MetadataResponsePartition, MetadataResponseTopic, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, RequestHeader, TopicProduceResponse, frame_bytes,
 };
+use corelog_wire::native::{Api, HEADER_BYTES, Header};
 
-use crate::{Error, Kind, clock};
+use crate::{Error, Kind, clock, sink_native};
 
 const FRAME_BYTES_MAX: usize = 128 << 20;
 const PARTITIONS: i32 = 64;
@@ -99,24 +100,47 @@ impl Peer {
         }
         let mut frame = Vec::new();
         loop {
-            let mut prefix = [0; 4];
-            reader.read_exact(&mut prefix).ok()?;
-            frame.resize(frame_bytes(prefix, FRAME_BYTES_MAX).ok()?, 0);
-            reader.read_exact(&mut frame).ok()?;
+            let (is_produce, answered) = self.exchange(&mut reader, &mut frame)?;
             let came = clock::now();
-            let (key, answered) = self.answer_to(&frame).ok()?;
             let Some(bytes) = answered else { continue };
             match (&later, &answer_at) {
                 (Some(later), Some(answer_at)) => {
-                    let due = match key {
-                        ApiKey::Produce => answer_at(came),
-                        _ => came,
+                    let due = match is_produce {
+                        true => answer_at(came),
+                        false => came,
                     };
                     later.send((due, bytes)).ok()?;
                 }
                 _ => (&self.stream).write_all(&bytes).ok()?,
             }
         }
+    }
+
+    /// Reads the next request, of either protocol: whether it is a Produce, and its answer.
+    fn exchange(
+        &self,
+        reader: &mut TcpStream,
+        frame: &mut Vec<u8>,
+    ) -> Option<(bool, Option<Vec<u8>>)> {
+        let mut prefix = [0; 4];
+        reader.read_exact(&mut prefix).ok()?;
+        if prefix.starts_with(&sink_native::MAGIC) {
+            frame.clear();
+            frame.extend_from_slice(&prefix);
+            frame.resize(HEADER_BYTES, 0);
+            reader.read_exact(frame.get_mut(4..)?).ok()?;
+            let bytes = Header::parse(frame, sink_native::LIMITS)
+                .ok()?
+                .frame_bytes();
+            frame.resize(bytes, 0);
+            reader.read_exact(frame.get_mut(HEADER_BYTES..)?).ok()?;
+            let (api, answer) = sink_native::answer(frame, self.address).ok()?;
+            return Some((api == Api::Produce, Some(answer)));
+        }
+        frame.resize(frame_bytes(prefix, FRAME_BYTES_MAX).ok()?, 0);
+        reader.read_exact(frame).ok()?;
+        let (key, answer) = self.answer_to(frame).ok()?;
+        Some((key == ApiKey::Produce, answer))
     }
 
     /// None if no answer is wanted.

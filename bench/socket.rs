@@ -7,21 +7,67 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use corelog_wire::kafka::frame_bytes;
+use corelog_wire::native::{HEADER_BYTES, Header, Limits, META_BYTES_MAX};
 
 use crate::{Error, Kind};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest frame that is taken from a broker.
 const FRAME_BYTES_MAX: usize = 256 << 20;
+const PAYLOAD_BYTES_MAX: u32 = 255 << 20;
 const READ_BYTES: usize = 64 << 10;
 /// Above this, bytes go to the kernel from where they are instead of through the buffer.
 const GATHER_BYTES: usize = 16 << 10;
 const LENGTH_BYTES: usize = 4;
 
-/// Frames have a length of four bytes in front, big endian, that does not count itself.
+/// How frames are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Framing {
+    /// By a length of four bytes in front, big endian, that does not count itself. A frame is given
+    /// without it.
+    Kafka,
+    /// By a header that says its lengths. A frame is given with it.
+    Native,
+}
+
+impl Framing {
+    /// As much of a frame as tells its length.
+    fn prefix_bytes(self) -> usize {
+        match self {
+            Self::Kafka => LENGTH_BYTES,
+            Self::Native => HEADER_BYTES,
+        }
+    }
+
+    /// The bytes before what is given.
+    fn skipped_bytes(self) -> usize {
+        match self {
+            Self::Kafka => LENGTH_BYTES,
+            Self::Native => 0,
+        }
+    }
+
+    /// The whole frame whose first bytes these are.
+    fn frame_bytes(self, prefix: &[u8]) -> Result<usize, Error> {
+        match (self, prefix.first_chunk()) {
+            (Self::Kafka, Some(length)) => {
+                Ok(frame_bytes(*length, FRAME_BYTES_MAX)? + LENGTH_BYTES)
+            }
+            _ => {
+                let limits = Limits {
+                    meta_bytes_max: META_BYTES_MAX,
+                    payload_bytes_max: PAYLOAD_BYTES_MAX,
+                };
+                Ok(Header::parse(prefix, limits)?.frame_bytes())
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
+    framing: Framing,
     address: String,
     out: Vec<u8>,
     sent: usize,
@@ -33,7 +79,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// # Errors
     /// `Unreachable`.
-    pub(crate) fn connect(address: &str) -> Result<Self, Error> {
+    pub(crate) fn connect(address: &str, framing: Framing) -> Result<Self, Error> {
         let failed = |error| Error::with(Kind::Unreachable, format!("connect to {address}"), error);
         let mut last = io::Error::from(ErrorKind::NotFound);
         for resolved in address.to_socket_addrs().map_err(failed)? {
@@ -42,6 +88,7 @@ impl Socket {
                     stream.set_nodelay(true).map_err(failed)?;
                     return Ok(Self {
                         stream,
+                        framing,
                         address: address.to_owned(),
                         out: Vec::new(),
                         sent: 0,
@@ -123,7 +170,8 @@ impl Socket {
         if self.filled.is_empty() {
             self.filled = 0..0;
         }
-        let wanted = self.frame_end().transpose()?.unwrap_or(LENGTH_BYTES);
+        let prefix_bytes = self.framing.prefix_bytes();
+        let wanted = self.frame_end().transpose()?.unwrap_or(prefix_bytes);
         if self.filled.start + wanted > self.input.len() || self.filled.end == self.input.len() {
             self.input.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
@@ -145,12 +193,11 @@ impl Socket {
         }
     }
 
-    /// The bytes of the first frame with its length, once the length is there.
+    /// The bytes of the first frame, once they are known.
     fn frame_end(&self) -> Option<Result<usize, Error>> {
         let filled = self.input.get(self.filled.clone())?;
-        let prefix: [u8; LENGTH_BYTES] = filled.get(..LENGTH_BYTES)?.try_into().ok()?;
-        let bytes = frame_bytes(prefix, FRAME_BYTES_MAX);
-        Some(bytes.map(|n| n + LENGTH_BYTES).map_err(Error::from))
+        let prefix = filled.get(..self.framing.prefix_bytes())?;
+        Some(self.framing.frame_bytes(prefix))
     }
 
     /// Takes the next whole frame, if one has come: its place, for `bytes` until the next `fill`.
@@ -161,13 +208,13 @@ impl Socket {
         if self.filled.len() < bytes {
             return Ok(None);
         }
-        let start = self.filled.start + LENGTH_BYTES;
+        let start = self.filled.start + self.framing.skipped_bytes();
         let end = self.filled.start + bytes;
         self.filled.start = end;
         Ok(Some(start..end))
     }
 
-    /// A frame without its length.
+    /// What of a frame is given.
     pub(crate) fn bytes(&self, frame: Range<usize>) -> &[u8] {
         self.input.get(frame).unwrap_or_default()
     }
@@ -192,7 +239,7 @@ mod tests {
     fn frames_come_whole_whatever_their_pieces() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut socket = Socket::connect(&address).unwrap();
+        let mut socket = Socket::connect(&address, Framing::Kafka).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         let sizes = [0usize, 1, 5, 70_000, 3, 400_000];
         let writer = std::thread::spawn(move || {
@@ -218,10 +265,35 @@ mod tests {
     }
 
     #[test]
+    fn native_frames_come_with_their_header() {
+        use corelog_wire::native::{encode, v1};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut socket = Socket::connect(&address, Framing::Native).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let payload = vec![7; 300_000];
+        let message = v1::DeleteTopicRequest { name: "a".into() };
+        for correlation in [1, 2] {
+            let frame = encode(correlation, 0, &message, vec![payload.clone().into()]);
+            let frame = frame.unwrap().concat();
+            std::thread::scope(|scope| {
+                scope.spawn(|| peer.write_all(&frame).unwrap());
+                let found = loop {
+                    if let Some(found) = socket.frame().unwrap() {
+                        break socket.bytes(found);
+                    }
+                    socket.fill().unwrap();
+                };
+                assert!(found == frame);
+            });
+        }
+    }
+
+    #[test]
     fn large_and_small_parts_arrive_in_order() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut socket = Socket::connect(&address).unwrap();
+        let mut socket = Socket::connect(&address, Framing::Kafka).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         let large: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
         let expected = [b"ab".as_slice(), &large, b"z", b"1", b"2", b"3"].concat();

@@ -71,8 +71,8 @@ impl Worker {
         let failed = |errno: Errno| Error::io("watch a socket")(errno.into());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
         let mut lines = Vec::new();
-        for (at, lane) in lanes.into_iter().enumerate() {
-            let socket = Socket::connect(lane.address())?;
+        for (at, mut lane) in lanes.into_iter().enumerate() {
+            let socket = lane.connect()?;
             socket.set_nonblocking()?;
             let data = EventData::new_u64(at as u64);
             epoll::add(&epoll, &socket, data, EventFlags::IN).map_err(failed)?;
@@ -264,8 +264,8 @@ impl Worker {
         let now = clock::now();
         let mut counts = self.counts.lock();
         while let Some(frame) = line.socket.frame()? {
-            let answer = line.lane.answer(line.socket.bytes(frame))?;
-            let Some(sent) = line.sent.pop_front() else {
+            let (place, answer) = line.lane.answer(line.socket.bytes(frame))?;
+            let Some(sent) = line.sent.remove(place) else {
                 continue;
             };
             self.in_flight -= 1;

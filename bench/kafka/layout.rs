@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use corelog_base::{NodeId, Offset, PartitionIndex, TimestampMs};
+use corelog_base::{NodeId, PartitionIndex, TimestampMs};
 use corelog_client::{
     Client, ConfigResource, Connection, Isolation, NewTopic, OffsetAt, Options, TopicFilter,
     TopicMetadata, TopicPartition,
@@ -12,6 +12,7 @@ use corelog_wire::kafka::{ApiKey, ErrorCode};
 use super::{CLIENT_ID, Lane, Reader};
 use crate::payload::Template;
 use crate::settings::Target;
+use crate::spread::{Share, Span, divide, spread};
 use crate::{Error, Kind, Settings};
 
 /// Up to these versions, topics go by name.
@@ -43,14 +44,6 @@ pub(super) struct Leader {
     pub partitions: Vec<Span>,
     pub produce_version: i16,
     pub fetch_version: i16,
-}
-
-/// What a partition holds when the run starts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub index: PartitionIndex,
-    pub first: Offset,
-    pub end: Offset,
 }
 
 impl Layout {
@@ -98,50 +91,39 @@ impl Layout {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(0));
         let load = &settings.load;
-        let parts = self.split(load.connections);
-        let each = (1..).zip(parts).map(|(seed, leader)| {
+        let shares = spread(&self.spans(), load.connections);
+        let each = (1..).zip(shares).map(|(seed, share)| {
             let template = Template::new(load, run, TimestampMs(now), seed)?;
-            Lane::new(&leader, &settings.target.topic, load.acks, template)
+            Lane::new(
+                &self.leader(share),
+                &settings.target.topic,
+                load.acks,
+                template,
+            )
         });
         each.collect()
     }
 
     pub(crate) fn readers(&self, settings: &Settings) -> Result<Vec<Reader>, Error> {
-        let parts = self.split(settings.load.consumers);
         let history = settings.mode.reads_history();
-        let mut parts = parts;
         // Unlike a producer, a consumer has a partition for itself.
-        let mut taken = std::collections::BTreeSet::new();
-        for leader in &mut parts {
-            leader.partitions.retain(|span| taken.insert(span.index));
-        }
-        parts.retain(|leader| !leader.partitions.is_empty());
-        let each = parts.iter();
-        each.map(|leader| Reader::new(leader, &settings.target.topic, history))
+        let shares = divide(&self.spans(), settings.load.consumers);
+        let each = shares.into_iter();
+        each.map(|share| Reader::new(&self.leader(share), &settings.target.topic, history))
             .collect()
     }
 
-    /// Spreads connections over the leaders, by turns, and a leader's partitions over its
-    /// connections. Where there are more connections than partitions, they share.
-    fn split(&self, connections: usize) -> Vec<Leader> {
-        let connections = connections.max(self.leaders.len());
-        let mut parts = Vec::new();
-        for (at, leader) in self.leaders.iter().enumerate() {
-            let count = (at..connections).step_by(self.leaders.len()).count();
-            for turn in 0..count {
-                let mine = leader.partitions.iter().skip(turn).step_by(count);
-                let mut mine: Vec<Span> = mine.copied().collect();
-                if mine.is_empty() {
-                    let shared = leader.partitions.iter().cycle().skip(turn);
-                    mine.extend(shared.take(1));
-                }
-                parts.push(Leader {
-                    partitions: mine,
-                    ..leader.clone()
-                });
-            }
+    /// A leader with the partitions of one connection.
+    fn leader(&self, share: Share) -> Leader {
+        Leader {
+            partitions: share.partitions,
+            ..self.leaders[share.owner].clone()
         }
-        parts
+    }
+
+    fn spans(&self) -> Vec<&[Span]> {
+        let all = self.leaders.iter();
+        all.map(|leader| leader.partitions.as_slice()).collect()
     }
 }
 
@@ -247,53 +229,4 @@ async fn durability(
         }
     }
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leader(name: &str, partitions: std::ops::Range<i32>) -> Leader {
-        let span = |index| Span {
-            index: PartitionIndex(index),
-            first: Offset(0),
-            end: Offset(0),
-        };
-        Leader {
-            address: name.to_owned(),
-            partitions: partitions.map(span).collect(),
-            produce_version: 9,
-            fetch_version: 12,
-        }
-    }
-
-    fn check(leaders: Vec<Leader>, connections: usize, expected: &[(&str, &[i32])]) {
-        let layout = Layout {
-            leaders,
-            durability: Vec::new(),
-        };
-        let parts = layout.split(connections);
-        let parts: Vec<(&str, Vec<i32>)> = parts
-            .iter()
-            .map(|leader| {
-                let indexes = leader.partitions.iter().map(|span| span.index.0);
-                (leader.address.as_str(), indexes.collect())
-            })
-            .collect();
-        let expected: Vec<(&str, Vec<i32>)> = expected
-            .iter()
-            .map(|(name, all)| (*name, all.to_vec()))
-            .collect();
-        assert_eq!(parts, expected);
-    }
-
-    #[test]
-    fn partitions_are_spread_over_connections() {
-        check(vec![leader("a", 0..3)], 1, &[("a", &[0, 1, 2])]);
-        check(vec![leader("a", 0..3)], 2, &[("a", &[0, 2]), ("a", &[1])]);
-        check(vec![leader("a", 0..1)], 2, &[("a", &[0]), ("a", &[0])]);
-        let two = vec![leader("a", 0..2), leader("b", 2..3)];
-        check(two.clone(), 1, &[("a", &[0, 1]), ("b", &[2])]);
-        check(two, 3, &[("a", &[0]), ("a", &[1]), ("b", &[2])]);
-    }
 }

@@ -14,7 +14,7 @@ use corelog_wire::kafka::{
 use super::CLIENT_ID;
 use super::layout::Leader;
 use crate::payload::stamp_of;
-use crate::socket::Socket;
+use crate::socket::{Framing, Socket};
 use crate::tally::Consumed;
 use crate::{Error, Kind, clock};
 
@@ -47,7 +47,7 @@ struct Place {
 
 impl Reader {
     pub(super) fn new(leader: &Leader, topic: &str, history: bool) -> Result<Self, Error> {
-        let socket = Socket::connect(&leader.address)?;
+        let socket = Socket::connect(&leader.address, Framing::Kafka)?;
         socket.set_read_timeout(ANSWER_TIMEOUT)?;
         let places = leader.partitions.iter().map(|span| {
             let place = Place {

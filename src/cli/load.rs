@@ -11,15 +11,9 @@ use corelog_record::Codec;
 pub(crate) struct LoadArgs {
     #[arg(long, value_enum, default_value = "kafka")]
     driver: DriverArg,
-    /// Brokers to begin with, as HOST:PORT, separated by commas.
-    #[arg(
-        short,
-        long,
-        env = "CORELOG_BOOTSTRAP",
-        default_value = "127.0.0.1:9092",
-        value_delimiter = ',',
-        value_name = "HOST:PORT"
-    )]
+    /// Brokers to begin with, as HOST:PORT, separated by commas. Without it: CORELOG_BOOTSTRAP or
+    /// 127.0.0.1:9092; for the native driver CORELOG_NATIVE_BOOTSTRAP or 127.0.0.1:9192.
+    #[arg(short, long, value_delimiter = ',', value_name = "HOST:PORT")]
     bootstrap: Vec<String>,
     /// Created if it does not exist.
     #[arg(long)]
@@ -66,7 +60,10 @@ pub(crate) struct LoadArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum DriverArg {
+    /// Any broker that speaks Kafka's protocol.
     Kafka,
+    /// corelog's own protocol.
+    Native,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -131,12 +128,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl LoadArgs {
     pub(crate) fn settings(self, rate: Rate, out: PathBuf) -> Settings {
+        let (driver, variable, default) = match self.driver {
+            DriverArg::Kafka => (Driver::Kafka, "CORELOG_BOOTSTRAP", "127.0.0.1:9092"),
+            DriverArg::Native => (Driver::Native, "CORELOG_NATIVE_BOOTSTRAP", "127.0.0.1:9192"),
+        };
+        let mut bootstrap = self.bootstrap;
+        if bootstrap.is_empty() {
+            let given = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+            bootstrap = given.split(',').map(str::to_owned).collect();
+        }
         Settings {
             target: Target {
-                driver: match self.driver {
-                    DriverArg::Kafka => Driver::Kafka,
-                },
-                bootstrap: self.bootstrap,
+                driver,
+                bootstrap,
                 topic: self.topic,
                 partitions: self.partitions,
             },

@@ -41,7 +41,8 @@ impl Connection {
         let link = Arc::new(Link::start(address, stream, options, runtime));
         let greeting = hello::request(options);
         let asked = |correlation| encode(correlation, 0, &greeting, Vec::new());
-        let reply = call(&link, options.connect_timeout, Api::Hello, asked).await?;
+        let time = options.connect_timeout;
+        let reply = call(&link, time, (Api::Hello, 1), asked).await?;
         Ok(Self {
             hello: Arc::new(Hello::of(&reply, options)?),
             link,
@@ -67,8 +68,8 @@ impl Connection {
         api: Api,
         encoded: impl FnOnce(u64) -> Result<Vec<Bytes>, corelog_wire::Error>,
     ) -> Result<Reply, Error> {
-        self.hello.version(api)?;
-        call(&self.link, self.request_timeout, api, encoded).await
+        let version = self.hello.version(api)?;
+        call(&self.link, self.request_timeout, (api, version), encoded).await
     }
 
     /// Asks; the answer, or why there is none, is handed over where it comes.
@@ -123,7 +124,7 @@ impl Connection {
 async fn call(
     link: &Link,
     time: std::time::Duration,
-    api: Api,
+    (api, version): (Api, u16),
     encoded: impl FnOnce(u64) -> Result<Vec<Bytes>, corelog_wire::Error>,
 ) -> Result<Reply, Error> {
     let correlation = link.correlation();
@@ -132,7 +133,11 @@ async fn call(
     let answer = Box::new(move |answer| drop(to.send(answer)));
     link.ask(correlation, parts, answer);
     match timeout(time, from).await {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(answer)) => {
+            let answer = answer?;
+            answer.expect(api, version)?;
+            Ok(answer)
+        }
         Ok(Err(_)) => Err(crate::error::closed()),
         Err(_) => {
             let context = format!("{} did not answer {api:?} in time", link.address());

@@ -37,13 +37,21 @@ pub(crate) enum Fate {
     Unanswered,
 }
 
+/// A producer as a partition knows it.
+#[derive(Default)]
+struct Known {
+    epoch: i16,
+    next_sequence: i32,
+    /// The last five batches: sequence and offset.
+    last: VecDeque<(i32, i64)>,
+}
+
 #[derive(Default)]
 struct Log {
     batches: Vec<Bytes>,
     next: i64,
     start: i64,
-    /// By producer: epoch, next sequence, the last five (sequence, offset).
-    producers: HashMap<i64, (i16, i32, VecDeque<(i32, i64)>)>,
+    producers: HashMap<i64, Known>,
 }
 
 #[derive(Default)]
@@ -174,24 +182,29 @@ impl Log {
         let id = header.producer_id.0;
         let sequence = header.base_sequence;
         if id >= 0 {
-            let fresh = (header.producer_epoch.0, sequence, VecDeque::new());
-            let known = self.producers.entry(id).or_insert(fresh);
-            if header.producer_epoch.0 < known.0 {
+            let fresh = |next_sequence| Known {
+                epoch: header.producer_epoch.0,
+                next_sequence,
+                last: VecDeque::new(),
+            };
+            // A partition that has never seen a producer takes any sequence.
+            let known = self.producers.entry(id).or_insert_with(|| fresh(sequence));
+            if header.producer_epoch.0 < known.epoch {
                 return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
             }
-            if header.producer_epoch.0 > known.0 {
-                *known = (header.producer_epoch.0, 0, VecDeque::new());
+            if header.producer_epoch.0 > known.epoch {
+                *known = fresh(0);
             }
-            if let Some((_, offset)) = known.2.iter().find(|(at, _)| *at == sequence) {
+            if let Some((_, offset)) = known.last.iter().find(|(at, _)| *at == sequence) {
                 return Ok(*offset);
             }
-            if sequence != known.1 {
+            if sequence != known.next_sequence {
                 return Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
             }
-            known.1 = sequence.wrapping_add(header.record_count) & i32::MAX;
-            known.2.push_back((sequence, self.next));
-            if known.2.len() > 5 {
-                known.2.pop_front();
+            known.next_sequence = sequence.wrapping_add(header.record_count) & i32::MAX;
+            known.last.push_back((sequence, self.next));
+            if known.last.len() > 5 {
+                known.last.pop_front();
             }
         }
         let offset = self.next;
@@ -441,10 +454,10 @@ impl Peer {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            for at in 0..places.len() {
+            for (at, place) in places.iter_mut().enumerate() {
                 while credit > 0
                     && let Some((sent, bytes)) =
-                        self.next_frame(at, &mut places[at], bytes_max.min(credit.unsigned_abs()))
+                        self.next_frame(at, place, bytes_max.min(credit.unsigned_abs()))
                 {
                     let sent_bytes = bytes.iter().map(Bytes::len).sum::<usize>();
                     credit -= i64::try_from(sent_bytes).unwrap();

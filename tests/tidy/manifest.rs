@@ -56,7 +56,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("client", &["base", "record", "wire"]),
     ("native", &["base", "record", "wire"]),
-    ("bench", &["base", "record", "wire", "client"]),
+    ("bench", &["base", "record", "wire", "client", "native"]),
     (
         "sim",
         &[

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use corelog_base::{Offset, PartitionIndex};
 
-use super::consumer::Consumer;
+use super::handle::Consumer;
 use super::state::State;
 use crate::client::Wanted;
 use crate::offsets::Position;

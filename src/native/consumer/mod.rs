@@ -6,8 +6,8 @@
 
 mod buffered;
 mod builder;
-mod consumer;
 mod cursor;
+mod handle;
 mod state;
 mod subscription;
 
@@ -16,4 +16,4 @@ mod consumer_test;
 
 pub use buffered::Consumed;
 pub use builder::{ConsumerBuilder, OutOfRange};
-pub use consumer::Consumer;
+pub use handle::Consumer;

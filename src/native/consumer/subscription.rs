@@ -4,7 +4,7 @@ use corelog_base::{CoreId, Offset, PartitionIndex, TopicId};
 use corelog_wire::native::v1::{
     ArchivedSubscribeResponse, FetchPart, SubscribeRequest, SubscribeResponse,
 };
-use corelog_wire::native::{Place, check_places, encode};
+use corelog_wire::native::{Api, Place, check_places, encode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::buffered::Buffered;
@@ -103,6 +103,7 @@ impl Subscription {
     /// # Errors
     /// What ends the whole subscription.
     pub(super) fn read(&self, core: CoreId, reply: &Reply) -> Result<Vec<Part>, Error> {
+        reply.expect(Api::Subscribe, 1)?;
         let response = reply.meta.read::<SubscribeResponse>()?;
         check(response.error.to_native(), "", || "subscribe".to_owned())?;
         let payload = reply.payload();

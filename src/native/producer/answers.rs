@@ -1,7 +1,7 @@
 //! Answers to Produce.
 
 use corelog_base::{Offset, TimestampMs};
-use corelog_wire::native::{v1, v2};
+use corelog_wire::native::{Api, v1, v2};
 
 use super::ack::Placed;
 use crate::error::check;
@@ -13,6 +13,8 @@ use crate::{Error, Kind};
 /// # Errors
 /// `Protocol` if this is no answer to so many parts.
 pub(super) fn outcomes(reply: &Reply, count: usize) -> Result<Vec<Result<Placed, Error>>, Error> {
+    let version = reply.meta.header().version;
+    reply.expect(Api::Produce, version)?;
     let outcome = |error: i16, base_offset: i64, append_time: i64| {
         check(error, "", || "write a batch".to_owned())?;
         Ok(Placed {
@@ -20,7 +22,7 @@ pub(super) fn outcomes(reply: &Reply, count: usize) -> Result<Vec<Result<Placed,
             append_time: Some(TimestampMs(append_time)).filter(|time| time.0 >= 0),
         })
     };
-    let outcomes: Vec<_> = match reply.meta.header().version {
+    let outcomes: Vec<_> = match version {
         1 => {
             let response = reply.meta.read::<v1::ProduceResponse>()?;
             let parts = response.parts.iter();

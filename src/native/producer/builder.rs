@@ -8,8 +8,8 @@ use corelog_wire::native::v1::{InitProducerRequest, InitProducerResponse};
 use corelog_wire::native::{Api, encode};
 
 use super::driver::Driver;
+use super::handle::{Producer, Shared};
 use super::lane::{IN_FLIGHT_MAX, Identity};
-use super::producer::{Producer, Shared};
 use crate::client::Wanted;
 use crate::error::check;
 use crate::{Client, Error, Kind};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use corelog_base::{CoreId, PartitionIndex};
 use corelog_wire::native::Api;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -17,8 +18,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answers::outcomes;
 use super::builder::{self, Options};
+use super::handle::Shared;
 use super::lane::{Identity, Lane, Request};
-use super::producer::Shared;
 use super::request::Parts;
 use super::roads::Roads;
 use super::tended::Tended;
@@ -164,62 +165,78 @@ impl Driver {
         requests: &mut BTreeMap<CoreId, (Request, Parts)>,
         now: Instant,
     ) {
-        let Ok(core) = self.client.owner(&self.topic, partition) else {
-            self.homeless.push(partition);
-            self.stale = true;
+        let Some((core, bytes_max)) = self.road(partition, now) else {
             return;
         };
-        let Some((road, bytes_max)) = self.roads.open(core) else {
-            self.roads.wait(core, partition);
-            return self.open(core, now);
+        let request = match requests.get(&core) {
+            Some((request, _)) => *request,
+            None => self.number(),
         };
-        // What is under way elsewhere has its answer first: two connections have no order.
-        let tended = &mut self.lanes[partition.0.unsigned_abs() as usize];
-        if !tended.takes(road) {
-            tended.waits = true;
-            return;
-        }
-        if !requests.contains_key(&core) {
-            self.next_request += 1;
-            requests.insert(core, (self.next_request, Parts::default()));
-        }
-        let Some((request, parts)) = requests.get_mut(&core) else {
-            return;
-        };
-        let request = *request;
-        let deadline = self.options.delivery_timeout;
-        let tended = &mut self.lanes[partition.0.unsigned_abs() as usize];
-        let again = tended.lane.resend(now, request);
-        let batch = match again {
-            Some(batch) => Some(batch),
-            None if !tended.lane.has_room() => {
-                tended.waits = true;
-                None
-            }
-            None => {
-                let open = self.shared.open().take(partition);
-                open.map(|open| {
-                    let deadline = open.since + deadline;
-                    tended.lane.send(open, deadline, request)
-                })
-            }
-        };
-        let Some(batch) = batch else {
+        let Some(batch) = self.next_batch(partition, request, now) else {
             return;
         };
         self.ready.push(partition);
-        if !parts.is_empty() && parts.bytes() + batch.len() > bytes_max {
-            // It leaves alone: lanes know batches by the request that they were sent with.
-            let full = std::mem::take(parts);
-            let number = self.next_request + 1;
-            self.next_request = number;
-            tended.lane.moved(request, number);
-            requests.insert(core, (number, Parts::default()));
+        let parts = requests.entry(core).or_insert((request, Parts::default()));
+        if !parts.1.is_empty() && parts.1.bytes() + batch.len() > bytes_max {
+            // What is full leaves at once. The batch goes with the next request, by whose number
+            // its lane must know it.
+            let (_, full) = std::mem::replace(parts, (self.next_request + 1, Parts::default()));
+            let next = self.number();
+            self.lane(partition).lane.moved(request, next);
             self.post(core, request, full);
         }
         if let Some((_, parts)) = requests.get_mut(&core) {
             parts.add(partition, batch);
         }
+    }
+
+    fn number(&mut self) -> Request {
+        self.next_request += 1;
+        self.next_request
+    }
+
+    /// The owner of a partition, and what a request to it may have. None if it cannot be sent to
+    /// now: then it becomes ready later.
+    fn road(&mut self, partition: PartitionIndex, now: Instant) -> Option<(CoreId, usize)> {
+        let Ok(core) = self.client.owner(&self.topic, partition) else {
+            self.homeless.push(partition);
+            self.stale = true;
+            return None;
+        };
+        let Some((road, bytes_max)) = self.roads.open(core) else {
+            self.roads.wait(core, partition);
+            self.open(core, now);
+            return None;
+        };
+        // What is under way elsewhere has its answer first: two connections have no order.
+        let tended = self.lane(partition);
+        if !tended.takes(road) {
+            tended.waits = true;
+            return None;
+        }
+        Some((core, bytes_max))
+    }
+
+    /// What a partition sends with this request, if it may and has something.
+    fn next_batch(
+        &mut self,
+        partition: PartitionIndex,
+        request: Request,
+        now: Instant,
+    ) -> Option<Bytes> {
+        let time = self.options.delivery_timeout;
+        let shared = Arc::clone(&self.shared);
+        let tended = self.lane(partition);
+        if let Some(again) = tended.lane.resend(now, request) {
+            return Some(again);
+        }
+        if !tended.lane.has_room() {
+            tended.waits = true;
+            return None;
+        }
+        let open = shared.open().take(partition)?;
+        let deadline = open.since + time;
+        Some(tended.lane.send(open, deadline, request))
     }
 
     fn post(&mut self, core: CoreId, request: Request, parts: Parts) {

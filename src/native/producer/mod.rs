@@ -8,9 +8,9 @@ mod ack;
 mod answers;
 mod builder;
 mod driver;
+mod handle;
 mod lane;
 mod open;
-mod producer;
 mod record;
 mod request;
 mod roads;
@@ -23,5 +23,5 @@ mod producer_test;
 
 pub use ack::{Ack, Acknowledged};
 pub use builder::{Acks, ProducerBuilder};
-pub use producer::Producer;
+pub use handle::Producer;
 pub use record::Record;
