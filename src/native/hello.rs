@@ -24,6 +24,15 @@ pub(crate) struct Hello {
     versions: BTreeMap<u16, u16>,
 }
 
+/// What this client speaks: of all that this build has types of, what it makes use of.
+pub(crate) fn spoken(api: Api) -> ApiRange {
+    let max = match api {
+        Api::Produce => 2,
+        _ => 1,
+    };
+    ApiRange { max, ..api.range() }
+}
+
 pub(crate) fn request(options: &Options) -> HelloRequest {
     let ranges = options.ranges.iter().map(|range| Range {
         api: range.api,
@@ -66,7 +75,7 @@ impl Hello {
     /// The version that both sides speak, and that this build has types of.
     pub(crate) fn version(&self, api: Api) -> Result<u16, Error> {
         let version = self.versions.get(&api.number()).copied();
-        let ours = api.range();
+        let ours = spoken(api);
         version
             .filter(|version| (ours.min..=ours.max).contains(version))
             .ok_or_else(|| {

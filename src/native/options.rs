@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use corelog_wire::native::{Api, ApiRange};
 
+use crate::hello::spoken;
 use crate::{Client, Error};
 
 /// Times and bounds of a client and of what is made from it.
@@ -46,7 +47,7 @@ impl Builder {
                 keep_alive: Duration::from_secs(10),
                 metadata_age_max: Duration::from_secs(60),
                 payload_bytes_max: 256 << 20,
-                ranges: Api::ALL.into_iter().map(Api::range).collect(),
+                ranges: Api::ALL.into_iter().map(spoken).collect(),
             },
         }
     }
