@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use corelog_base::{NodeId, Offset, PartitionIndex, ProducerId};
+use corelog_record::Aborted;
 use corelog_wire::kafka::{ErrorCode, FetchResponse, PartitionData};
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
-use crate::control::Aborted;
 use crate::cursor::Cursor;
 use crate::error::check;
 use crate::fetch::fetch;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelog_base::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use corelog_record::{
-    Attributes, BatchHeader, RecordIter, batches, owned_section, read_owned, verify,
+    Aborted, Attributes, BatchHeader, RecordIter, batches, owned_section, read_owned, verify,
 };
 
-use crate::control::Aborted;
 use crate::{Error, Isolation, TopicPartition};
 
 /// A record, with its bytes shared with what was fetched.

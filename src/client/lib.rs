@@ -16,7 +16,6 @@ mod cluster;
 mod configs;
 mod connection;
 mod consumer;
-mod control;
 mod cursor;
 mod error;
 mod fetch;

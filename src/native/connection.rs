@@ -91,7 +91,6 @@ impl Connection {
         encoded: impl FnOnce(u64) -> Result<Vec<Bytes>, corelog_wire::Error>,
         answers: Many,
     ) -> Result<u64, Error> {
-        self.hello.version(Api::Subscribe)?;
         self.hello.version(Api::Credit)?;
         let correlation = self.link.correlation();
         let parts = encoded(correlation)?;

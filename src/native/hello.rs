@@ -27,7 +27,7 @@ pub(crate) struct Hello {
 /// What this client speaks: of all that this build has types of, what it makes use of.
 pub(crate) fn spoken(api: Api) -> ApiRange {
     let max = match api {
-        Api::Produce => 2,
+        Api::Produce | Api::Subscribe | Api::ListOffsets => 2,
         _ => 1,
     };
     ApiRange { max, ..api.range() }

@@ -56,7 +56,7 @@ mod testing;
 pub use admin::NewTopic;
 pub use bytes::Bytes;
 pub use client::Client;
-pub use consumer::{Consumed, Consumer, ConsumerBuilder, OutOfRange};
+pub use consumer::{Consumed, Consumer, ConsumerBuilder, Isolation, OutOfRange};
 pub use corelog_base::{CoreId, LeaderEpoch, NodeId, Offset, PartitionIndex, TimestampMs, TopicId};
 pub use corelog_record::{Codec, key_partition};
 pub use corelog_wire::kafka::ErrorCode;

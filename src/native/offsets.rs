@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use corelog_base::{CoreId, Offset, PartitionIndex, TimestampMs};
-use corelog_wire::native::v1::{ListOffsetsRequest, ListOffsetsResponse, ListPart};
-use corelog_wire::native::{Api, encode};
+use corelog_wire::native::v1::{ArchivedListed, ListOffsetsRequest, ListOffsetsResponse, ListPart};
+use corelog_wire::native::{Api, encode, v2};
 
 use crate::client::Wanted;
 use crate::error::check;
@@ -97,14 +97,24 @@ impl Client {
         for (core, parts) in by_core {
             let request = ListOffsetsRequest { parts };
             let connection = self.connection(core).await?;
-            let asked = |correlation| encode(correlation, 0, &request, Vec::new());
+            let version = connection.hello().version(Api::ListOffsets)?;
+            let asked = |correlation| match version {
+                1 => encode(correlation, 0, &request, Vec::new()),
+                _ => {
+                    let request = v2::ListOffsetsRequest::from(request.clone());
+                    encode(correlation, 0, &request, Vec::new())
+                }
+            };
             let reply = connection.call(Api::ListOffsets, asked).await?;
-            let response = reply.meta.read::<ListOffsetsResponse>()?;
-            if response.parts.len() != request.parts.len() {
+            let parts: &[ArchivedListed] = match version {
+                1 => &reply.meta.read::<ListOffsetsResponse>()?.parts,
+                _ => &reply.meta.read::<v2::ListOffsetsResponse>()?.parts,
+            };
+            if parts.len() != request.parts.len() {
                 let context = "the broker answers for other partitions than were asked for";
                 return Err(Error::new(Kind::Protocol, context));
             }
-            for (asked, listed) in request.parts.iter().zip(response.parts.iter()) {
+            for (asked, listed) in request.parts.iter().zip(parts) {
                 check(listed.error.to_native(), "", || {
                     format!("look up offsets of '{}'/{}", topic.name, asked.partition)
                 })?;

@@ -25,6 +25,7 @@
 //! | 57 | 4 | record count |
 //! | 61 | | records, compressed as a whole if the attributes name a codec |
 
+mod aborted;
 mod builder;
 mod codec;
 mod cursor;
@@ -45,6 +46,7 @@ mod validate;
 mod walk;
 mod zstandard;
 
+pub use aborted::Aborted;
 pub use builder::{BatchBuilder, ProducerState, record_bytes_max};
 pub use codec::{Codec, compress, decompress_capped};
 pub use error::{Error, Kind};

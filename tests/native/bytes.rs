@@ -95,7 +95,8 @@ fn over_native(address: &str, topic: [u8; 16]) -> Vec<u8> {
 async fn both_doors_have_the_same_batches() {
     let broker = Broker::start();
     let native = broker.client(1).await;
-    let kafka = corelog_client::Client::connect(&[&broker.kafka], Options::default());
+    let bootstrap = [&broker.kafka];
+    let kafka = corelog_client::Client::connect(&bootstrap, Options::default());
     let kafka = kafka.await.unwrap();
     kafka.metadata(TopicFilter::Named(&[TOPIC])).await.unwrap();
     for codec in Codec::ALL {

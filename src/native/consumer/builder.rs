@@ -20,6 +20,15 @@ pub enum OutOfRange {
     Fail,
 }
 
+/// Which records of transactions are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// All, as they are written.
+    Uncommitted,
+    /// Those of committed transactions, once these have ended.
+    Committed,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     /// None: all of the topic, also those that are added later.
@@ -27,6 +36,7 @@ pub(super) struct Options {
     pub start: Position,
     pub positions: BTreeMap<PartitionIndex, Offset>,
     pub out_of_range: OutOfRange,
+    pub isolation: Isolation,
     pub buffer_bytes: u64,
     pub decompressed_bytes_max: usize,
 }
@@ -49,6 +59,7 @@ impl ConsumerBuilder {
                 start: Position::Latest,
                 positions: BTreeMap::new(),
                 out_of_range: OutOfRange::Fail,
+                isolation: Isolation::Uncommitted,
                 buffer_bytes: 16 << 20,
                 decompressed_bytes_max: 256 << 20,
             },
@@ -77,6 +88,13 @@ impl ConsumerBuilder {
     /// [`OutOfRange::Fail`] if not set.
     pub fn out_of_range(mut self, out_of_range: OutOfRange) -> Self {
         self.options.out_of_range = out_of_range;
+        self
+    }
+
+    /// [`Isolation::Uncommitted`] if not set. `Committed` needs a broker that speaks version 2 of
+    /// Subscribe.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.options.isolation = isolation;
         self
     }
 

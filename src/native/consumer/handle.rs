@@ -20,7 +20,8 @@ use crate::{Error, Kind};
 /// that are not told again and again, such as an unknown topic, come once in
 /// [`crate::Builder::retry_for`].
 ///
-/// Records of transactions come when they are written; the marks that end transactions do not.
+/// Records of transactions come when they are written, or once they are committed, see
+/// [`crate::Isolation`]; the marks that end transactions do not come.
 pub struct Consumer {
     state: State,
     /// Records of the batch that is being read.

@@ -15,5 +15,5 @@ mod subscription;
 mod consumer_test;
 
 pub use buffered::Consumed;
-pub use builder::{ConsumerBuilder, OutOfRange};
+pub use builder::{ConsumerBuilder, Isolation, OutOfRange};
 pub use handle::Consumer;

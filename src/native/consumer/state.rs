@@ -149,7 +149,7 @@ impl State {
         let credit = window.saturating_sub(mine.map(|b| b.held).sum());
         let begun = Subscription::begin(
             connection,
-            self.topic.id,
+            (self.topic.id, self.options.isolation),
             &parts,
             (credit, window),
             self.generation,

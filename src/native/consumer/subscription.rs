@@ -1,13 +1,13 @@
 //! One subscription: its request, its frames, its credit.
 
-use corelog_base::{CoreId, Offset, PartitionIndex, TopicId};
-use corelog_wire::native::v1::{
-    ArchivedSubscribeResponse, FetchPart, SubscribeRequest, SubscribeResponse,
-};
-use corelog_wire::native::{Api, Place, check_places, encode};
+use corelog_base::{CoreId, Offset, PartitionIndex, ProducerId, TopicId};
+use corelog_record::Aborted;
+use corelog_wire::native::v1::{self, FetchPart, SubscribeRequest};
+use corelog_wire::native::{Api, Place, check_places, encode, v2};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::buffered::Buffered;
+use super::builder::Isolation;
 use super::state::Event;
 use crate::connection::Connection;
 use crate::error::check;
@@ -21,6 +21,7 @@ const FRAME_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Subscription {
     connection: Connection,
     id: u64,
+    version: u16,
     /// Which frames are this one's.
     pub generation: u64,
     pub parts: Vec<PartitionIndex>,
@@ -49,7 +50,7 @@ impl Subscription {
     /// `credit` is what the broker may send before it is given more; `window` what it is out of.
     pub(super) fn begin(
         connection: Connection,
-        topic: TopicId,
+        (topic, isolation): (TopicId, Isolation),
         parts: &[From],
         (credit, window): (u64, u64),
         generation: u64,
@@ -73,11 +74,26 @@ impl Subscription {
             // The consumer is gone if nobody takes it.
             let _ = report.send(Event::Frame { generation, frame });
         };
-        let asked = |correlation| encode(correlation, 0, &request, Vec::new());
+        let version = connection.hello().version(Api::Subscribe)?;
+        if version == 1 && isolation == Isolation::Committed {
+            let context = "the broker does not tell which transactions were aborted";
+            return Err(Error::new(Kind::Unsupported, context));
+        }
+        let asked = |correlation| match version {
+            1 => encode(correlation, 0, &request, Vec::new()),
+            _ => {
+                let mut request = v2::SubscribeRequest::from(request);
+                if isolation == Isolation::Committed {
+                    request.isolation = v2::COMMITTED;
+                }
+                encode(correlation, 0, &request, Vec::new())
+            }
+        };
         let id = connection.subscribe(asked, std::sync::Arc::new(answers))?;
         Ok(Self {
             connection,
             id,
+            version,
             generation,
             parts: parts.iter().map(|part| part.partition).collect(),
             window,
@@ -103,44 +119,89 @@ impl Subscription {
     /// # Errors
     /// What ends the whole subscription.
     pub(super) fn read(&self, core: CoreId, reply: &Reply) -> Result<Vec<Part>, Error> {
-        reply.expect(Api::Subscribe, 1)?;
-        let response = reply.meta.read::<SubscribeResponse>()?;
-        check(response.error.to_native(), "", || "subscribe".to_owned())?;
+        reply.expect(Api::Subscribe, self.version)?;
+        let (error, sent) = match self.version {
+            1 => {
+                let response = reply.meta.read::<v1::SubscribeResponse>()?;
+                let sent = response.parts.iter().map(Sent::of_v1);
+                (response.error.to_native(), sent.collect::<Vec<_>>())
+            }
+            _ => {
+                let response = reply.meta.read::<v2::SubscribeResponse>()?;
+                let sent = response.parts.iter().map(Sent::of_v2);
+                (response.error.to_native(), sent.collect())
+            }
+        };
+        check(error, "", || "subscribe".to_owned())?;
         let payload = reply.payload();
-        check_places(places(response), reply.meta.header().payload_bytes)?;
-        let each = response
-            .parts
-            .iter()
-            .zip(places(response))
-            .map(|(sent, place)| {
-                let part = usize::try_from(sent.part.to_native()).ok();
-                let partition = part.and_then(|part| self.parts.get(part)).copied();
-                let partition = partition.ok_or_else(|| {
-                    Error::new(
-                        Kind::Protocol,
-                        "the broker sends of what nobody subscribed to",
-                    )
-                })?;
-                let begin = place.position as usize;
-                let bytes = payload.slice(begin..begin + place.bytes as usize);
-                let fetched = &sent.fetched;
-                Ok(Part {
-                    partition,
-                    error: check(fetched.error.to_native(), "", || {
-                        format!("read partition {partition}")
-                    }),
-                    high_watermark: Offset(fetched.high_watermark.to_native()),
-                    log_start: Offset(fetched.log_start.to_native()),
-                    buffered: Buffered::new(partition, core, bytes),
-                })
-            });
+        let places = sent.iter().map(|sent| sent.place);
+        check_places(places, reply.meta.header().payload_bytes)?;
+        let each = sent.into_iter().map(|sent| {
+            let part = usize::try_from(sent.part).ok();
+            let partition = part.and_then(|part| self.parts.get(part)).copied();
+            let partition = partition.ok_or_else(|| {
+                Error::new(
+                    Kind::Protocol,
+                    "the broker sends of what nobody subscribed to",
+                )
+            })?;
+            let begin = sent.place.position as usize;
+            let bytes = payload.slice(begin..begin + sent.place.bytes as usize);
+            let aborted = Aborted::new(sent.aborted);
+            Ok(Part {
+                partition,
+                error: check(sent.error, "", || format!("read partition {partition}")),
+                high_watermark: sent.high_watermark,
+                log_start: sent.log_start,
+                buffered: Buffered::new(partition, core, bytes, aborted),
+            })
+        });
         each.collect()
     }
 }
 
-fn places(response: &ArchivedSubscribeResponse) -> impl Iterator<Item = Place> {
-    response.parts.iter().map(|sent| Place {
-        position: sent.fetched.position.to_native(),
-        bytes: sent.fetched.bytes.to_native(),
-    })
+/// What either version says of a part.
+struct Sent {
+    part: u32,
+    error: i16,
+    high_watermark: Offset,
+    log_start: Offset,
+    place: Place,
+    aborted: Vec<(Offset, ProducerId)>,
+}
+
+impl Sent {
+    fn of_v1(sent: &v1::ArchivedSent) -> Self {
+        let fetched = &sent.fetched;
+        Self {
+            part: sent.part.to_native(),
+            error: fetched.error.to_native(),
+            high_watermark: Offset(fetched.high_watermark.to_native()),
+            log_start: Offset(fetched.log_start.to_native()),
+            place: Place {
+                position: fetched.position.to_native(),
+                bytes: fetched.bytes.to_native(),
+            },
+            aborted: Vec::new(),
+        }
+    }
+
+    fn of_v2(sent: &v2::ArchivedSent) -> Self {
+        let fetched = &sent.fetched;
+        let aborted = fetched.aborted.iter().map(|aborted| {
+            let first = Offset(aborted.first.to_native());
+            (first, ProducerId(aborted.producer.to_native()))
+        });
+        Self {
+            part: sent.part.to_native(),
+            error: fetched.error.to_native(),
+            high_watermark: Offset(fetched.high_watermark.to_native()),
+            log_start: Offset(fetched.log_start.to_native()),
+            place: Place {
+                position: fetched.position.to_native(),
+                bytes: fetched.bytes.to_native(),
+            },
+            aborted: aborted.collect(),
+        }
+    }
 }

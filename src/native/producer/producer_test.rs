@@ -9,7 +9,7 @@ use corelog_wire::kafka::ErrorCode;
 use corelog_wire::native::{Api, ApiRange};
 
 use super::{Ack, Producer, Record};
-use crate::testing::{Fake, Fate, TOPIC, soon};
+use crate::testing::{Fake, Fate, TOPIC, ranges, soon};
 use crate::{Builder, Kind};
 
 /// The values of a partition, in order.
@@ -197,14 +197,6 @@ async fn one_refused_record_is_told_and_others_go_on() {
 #[tokio::test]
 async fn the_lower_of_both_versions_is_spoken() {
     let produce = Api::Produce.number();
-    let ranges = |max| {
-        let mut ranges: Vec<ApiRange> = Api::ALL.into_iter().map(Api::range).collect();
-        ranges
-            .iter_mut()
-            .filter(|r| r.api == produce)
-            .for_each(|r| r.max = max);
-        ranges
-    };
     for (broker, client, spoken) in [(1, 2, 1), (2, 1, 1), (2, 2, 2), (3, 2, 2), (2, 3, 2)] {
         let fake = Fake::start(1, 1).await;
         fake.change(|state| {

@@ -10,7 +10,7 @@ const TOPIC: &str = "round-trip";
 const ZERO: PartitionIndex = PartitionIndex(0);
 
 /// What was done, a line each.
-pub async fn run(address: &str) -> Result<Vec<String>, Error> {
+pub(crate) async fn run(address: &str) -> Result<Vec<String>, Error> {
     let mut said = Vec::new();
     let client = Client::builder().bootstrap(address).connect().await?;
 
@@ -55,8 +55,9 @@ pub async fn run(address: &str) -> Result<Vec<String>, Error> {
     said.push(text(consumer.next().await?.value.as_deref()));
     ack.await?;
 
-    let ends = client.offsets(TOPIC, &BTreeMap::from([(ZERO, Position::Latest)]));
-    let end = ends.await?.get(&ZERO).copied().unwrap_or_default();
+    let wanted = BTreeMap::from([(ZERO, Position::Latest)]);
+    let ends = client.offsets(TOPIC, &wanted).await?;
+    let end = ends.get(&ZERO).copied().unwrap_or_default();
     said.push(format!("end {end}"));
     producer.close().await;
     client.delete_topic(TOPIC).await?;

@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 
 use corelog_base::{Offset, ProducerId};
-use corelog_record::BatchHeader;
+
+use crate::BatchHeader;
 
 /// The type of a control record that ends a transaction without effect; its key is a version and
 /// a type, both i16.
 const ABORT: [u8; 2] = [0, 0];
 
-/// The aborted transactions of one Fetch answer, walked along with its batches.
+/// The aborted transactions that reach into fetched batches, walked along with these.
 #[derive(Debug, Default)]
-pub(crate) struct Aborted {
+pub struct Aborted {
     /// Those to come, by descending first offset.
     ahead: Vec<(Offset, ProducerId)>,
     open: BTreeSet<ProducerId>,
 }
 
 impl Aborted {
-    pub(crate) fn new(mut transactions: Vec<(Offset, ProducerId)>) -> Self {
+    pub fn new(mut transactions: Vec<(Offset, ProducerId)>) -> Self {
         transactions.sort_unstable_by(|a, b| b.cmp(a));
         Self {
             ahead: transactions,
@@ -28,7 +29,7 @@ impl Aborted {
 
     /// Whether the next batch belongs to an aborted transaction. `mark` is the key of a control
     /// batch's record.
-    pub(crate) fn hides(&mut self, header: &BatchHeader, mark: Option<&[u8]>) -> bool {
+    pub fn hides(&mut self, header: &BatchHeader, mark: Option<&[u8]>) -> bool {
         while let Some((first, producer)) = self.ahead.last()
             && *first <= header.last_offset()
         {
