@@ -1,5 +1,6 @@
 //! The native client against a broker process.
 
+mod bench;
 mod bytes;
 mod kill;
 #[path = "../../src/native/examples/round_trip/scenario.rs"]
