@@ -16,6 +16,16 @@ pub enum Driver {
     Native,
 }
 
+impl Driver {
+    /// As reports name it.
+    pub(crate) fn protocol(self) -> &'static str {
+        match self {
+            Self::Kafka => "Kafka's protocol",
+            Self::Native => "the native protocol",
+        }
+    }
+}
+
 /// A topic that was found or created, with all that lanes and readers are made from.
 #[derive(Debug)]
 pub(crate) enum Layout {

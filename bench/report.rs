@@ -17,10 +17,10 @@ const TIMELINE_POINTS_MAX: usize = 2_000;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;\
     padding:0 1em;color:#222}svg{width:100%;height:auto;font:11px system-ui,sans-serif}\
     .grid{stroke:#ddd;fill:none}.line{fill:none;stroke-width:1.6}.x{text-anchor:middle}\
-    .y{text-anchor:end}.title{font-weight:600;font-size:13px}table{border-collapse:collapse}\
+    .y{text-anchor:end}.title{font-weight:600;font-size:13px}table{border-collapse:collapse;margin:1em 0 2em}\
     td,th{padding:.15em .8em;text-align:right;border-bottom:1px solid #ddd}\
     td:first-child,th:first-child{text-align:left}pre{background:#f5f5f5;padding:.8em;\
-    overflow:auto;font-size:12px}.bad{color:#b00020;font-weight:600}";
+    white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px}.bad{color:#b00020;font-weight:600}";
 
 /// A page with this body.
 pub(crate) fn page(title: &str, body: &str) -> String {
@@ -57,11 +57,10 @@ pub(crate) fn of_run(outcome: &Outcome, totals: &Totals, environment: &Value) ->
         );
     }
     body += &details(outcome, environment);
-    let topic = &outcome.settings.target.topic;
-    page(
-        &format!("{topic} at {}/s", outcome.settings.load.rate),
-        &body,
-    )
+    let target = &outcome.settings.target;
+    let (topic, protocol) = (&target.topic, target.driver.protocol());
+    let rate = outcome.settings.load.rate;
+    page(&format!("{topic} at {rate}/s, {protocol}"), &body)
 }
 
 fn verdict(outcome: &Outcome) -> String {
@@ -198,12 +197,13 @@ fn details(outcome: &Outcome, environment: &Value) -> String {
         generator.cpu_us_per_request,
         generator.late_after_us
     );
+    let durability = match outcome.durability.is_empty() {
+        true => "It does not say.".to_owned(),
+        false => pretty(&outcome.durability),
+    };
     let parts = [
         ("Command", outcome.command.join(" ")),
-        (
-            "Durability, as the cluster says",
-            pretty(&outcome.durability),
-        ),
+        ("Durability, as the cluster says", durability),
         ("Settings", pretty(&outcome.settings)),
         ("Host", pretty(environment)),
     ];
