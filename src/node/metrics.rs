@@ -4,12 +4,14 @@ use std::fmt::Write;
 
 use crate::cores::Figures;
 
+type Value = fn(&Figures) -> u64;
+
 /// A figure: its name, what it means, whether it only grows, and where it is found.
 struct Metric {
     name: &'static str,
     help: &'static str,
     counter: bool,
-    value: fn(&Figures) -> u64,
+    value: Value,
 }
 
 macro_rules! metric {

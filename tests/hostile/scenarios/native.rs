@@ -22,6 +22,8 @@ const LIMITS: Limits = Limits {
     payload_bytes_max: 64 << 20,
 };
 
+const PADDED_BYTES_MAX: usize = 64 << 10;
+
 fn frame(correlation: u64, message: &impl Outbound, payload: Vec<Bytes>) -> Vec<u8> {
     let parts = message.frame(correlation, 0, payload);
     parts.expect("a request of ours is short").concat()
@@ -222,6 +224,12 @@ fn mutant(random: &mut Random, valid: &[Vec<u8>]) -> Vec<u8> {
     if random.chance(300) {
         let place = usize::try_from(random.below(HEADER_BYTES as u64)).unwrap_or(0);
         frame[place] ^= 1 << random.below(8);
+    }
+    // What is promised is sent, unless it is much: a broker that waits for the rest tells nothing.
+    if let Ok(header) = Header::parse(&frame, LIMITS)
+        && header.frame_bytes() <= PADDED_BYTES_MAX
+    {
+        frame.resize(header.frame_bytes(), 0);
     }
     let meta_bytes = frame.get(16..20).and_then(|bytes| bytes.try_into().ok());
     let meta_bytes = meta_bytes.map_or(0, u32::from_le_bytes) as usize;
