@@ -93,9 +93,17 @@ bench-rt *ARGUMENTS:
 bench-reach ADDRESS="127.0.0.1:9092" DIR=".":
     cargo run --release -p corelog-client --example reach -- {{ADDRESS}} {{DIR}}
 
+# Groups and commits on a running broker: just coordinate 127.0.0.1:9092 classic|consumer|commits
+coordinate ADDRESS="127.0.0.1:9092" WHAT="classic" *ARGUMENTS:
+    cargo run --release -p corelog-client --example coordinate -- {{ADDRESS}} {{WHAT}} {{ARGUMENTS}}
+
 # Beside Apache Kafka, Redis and NATS, in turns: just peers --rounds 5 --seconds 10 --only kafka
 peers *ARGUMENTS: _release
     BINARY={{release}} bench/peers/run {{ARGUMENTS}}
+
+# Transactions of 10 partitions beside Apache Kafka: just peers-transactions --rounds 3
+peers-transactions *ARGUMENTS: _release
+    BINARY={{release}} bench/peers/run transactions {{ARGUMENTS}}
 
 # The binary that is shipped and measured
 dist:

@@ -111,6 +111,8 @@ class Kafka(KafkaProtocol):
             "controller.listener.names": "CONTROLLER",
             "log.dirs": self.dir,
             "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
         }
         if self.durability == "disk":
             lines["log.flush.interval.messages"] = "1"

@@ -8,6 +8,7 @@ import unittest
 
 import matrix
 import report
+import transactions
 from brokers import nats_rate
 
 
@@ -44,6 +45,13 @@ class Peers(unittest.TestCase):
         self.assertRegex(text, r"\| b \| 2,000 \|.*\| 1, 0 \|")
         self.assertIn('width="380.0"', plot)
         self.assertIn('width="171.0"', plot)
+
+    def test_percentiles_of_transactions_are_of_all_turns(self):
+        hundred = list(range(1, 101))
+        self.assertEqual([transactions.percentile(hundred, part) for part in (50, 99)], [50, 99])
+        self.assertEqual(transactions.percentile([7], 99), 7)
+        made = transactions.line("a, disk", [[1, 2, 3], [10, 20, 3000]])
+        self.assertEqual(made, "| a, disk | 6 | 3 | 3,000 | 3,000 | 2 to 20 |")
 
 
 if __name__ == "__main__":
