@@ -210,18 +210,10 @@ impl Scan {
         let settled = newest.map_or(Position::default(), |map| map.settled);
         let mut damage = record.damage.clone();
         damage.extend(finished.damage.iter().copied());
-        let mut behind = settled;
-        let is_lost = record.settled.index > settled.index;
-        if is_lost {
-            // The maps must say at least as much as the record: the rest is lost.
-            damage.push(DamagedRange {
-                first: settled.index.next(),
-                last: record.settled.index,
-                base_offset: settled.next_offset.max(record.start.offset),
-                next_offset: record.settled.next_offset,
-            });
-            behind = record.settled;
-        }
+        let lost = lost_settled(&record, settled);
+        let is_lost = lost.is_some();
+        let behind = if is_lost { record.settled } else { settled };
+        damage.extend(lost);
         let mut entries = Vec::new();
         let mut places = Vec::new();
         for (sequence, entry, place) in finished.entries {
@@ -231,7 +223,7 @@ impl Scan {
             }
         }
         let terms = newest.map(|map| map.terms.clone()).unwrap_or_default();
-        let restored = RestoredGroup {
+        let mut restored = RestoredGroup {
             group: id,
             topic: record.topic,
             partition: record.partition,
@@ -247,7 +239,6 @@ impl Scan {
             checkpoint: newest.and_then(|map| map.checkpoint.clone()),
             damage: Vec::new(),
         };
-        let mut restored = restored;
         if let Some(range) = lost_commit(&restored, &damage) {
             damage.push(range);
         }
@@ -375,6 +366,16 @@ fn all_after(last: Position) -> DamagedRange {
         base_offset: last.next_offset,
         next_offset: Offset(i64::MAX),
     }
+}
+
+/// The maps must say at least as much as the record: the rest is lost.
+fn lost_settled(record: &GroupRecord, settled: Position) -> Option<DamagedRange> {
+    (record.settled.index > settled.index).then(|| DamagedRange {
+        first: settled.index.next(),
+        last: record.settled.index,
+        base_offset: settled.next_offset.max(record.start.offset),
+        next_offset: record.settled.next_offset,
+    })
 }
 
 /// Entries that the hard state calls committed and that are not here.

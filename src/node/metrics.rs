@@ -43,12 +43,6 @@ const METRICS: &[Metric] = &[
     metric!(counter "journal_bytes_total", "Journal bytes written", |f| f.broker.log.journal_bytes_written),
     metric!(counter "settled_bytes_total", "Segment bytes written", |f| f.broker.log.settled_bytes_written),
     metric!(counter "bulk_bytes_total", "Bytes written to segments around the journal", |f| f.broker.log.bulk_bytes_written),
-    metric!(counter "compaction_passes_total", "Passes of compaction that were ended", |f| f.broker.log.compaction.passes),
-    metric!(counter "compaction_given_up_total", "Passes of compaction that were given up", |f| f.broker.log.compaction.given_up),
-    metric!(counter "compaction_read_bytes_total", "Segment bytes that compaction read", |f| f.broker.log.compaction.read_bytes),
-    metric!(counter "compaction_written_bytes_total", "Segment bytes that compaction wrote", |f| f.broker.log.compaction.written_bytes),
-    metric!(counter "compaction_removed_records_total", "Records that compaction left out", |f| f.broker.log.compaction.removed_records),
-    metric!(gauge "compaction_held_us_max", "The longest that compaction held the core at a time, in microseconds", |f| f.broker.log.compaction.held_us_max),
     metric!(counter "disk_reads_total", "Reads that went to the disk", |f| f.broker.log.disk_reads),
     metric!(gauge "unsettled_bytes", "Records not yet in segments", |f| f.broker.log.unsettled_bytes),
     metric!(gauge "tail_cache_bytes", "Recent records kept in memory", |f| f.broker.log.tail_cache_bytes),
@@ -67,6 +61,16 @@ const METRICS: &[Metric] = &[
     metric!(gauge "frame_bytes_free", "Free bytes of the pool for requests", |f| f.frame_bytes_free),
 ];
 
+/// Of compaction.
+const COMPACTION: &[Metric] = &[
+    metric!(counter "compaction_passes_total", "Passes of compaction that were ended", |f| f.broker.log.compaction.passes),
+    metric!(counter "compaction_given_up_total", "Passes of compaction that were given up", |f| f.broker.log.compaction.given_up),
+    metric!(counter "compaction_read_bytes_total", "Segment bytes that compaction read", |f| f.broker.log.compaction.read_bytes),
+    metric!(counter "compaction_written_bytes_total", "Segment bytes that compaction wrote", |f| f.broker.log.compaction.written_bytes),
+    metric!(counter "compaction_removed_records_total", "Records that compaction left out", |f| f.broker.log.compaction.removed_records),
+    metric!(gauge "compaction_held_us_max", "The longest that compaction held the core at a time, in microseconds", |f| f.broker.log.compaction.held_us_max),
+];
+
 /// Of the native protocol.
 const NATIVE: &[Metric] = &[
     metric!(gauge "native_connections", "Open connections of the native protocol", |f| f.native.connections_open),
@@ -82,7 +86,7 @@ const NATIVE: &[Metric] = &[
 /// One line a core and figure; a core that has not reported yet has none.
 pub(crate) fn render(figures: &[Option<Figures>], alive: &[bool]) -> String {
     let mut text = String::new();
-    for metric in METRICS.iter().chain(NATIVE) {
+    for metric in METRICS.iter().chain(COMPACTION).chain(NATIVE) {
         let kind = if metric.counter { "counter" } else { "gauge" };
         let Metric { name, help, .. } = metric;
         line(&mut text, format_args!("# HELP corelog_{name} {help}."));
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_figure_has_a_name_of_its_own() {
-        let all = || METRICS.iter().chain(NATIVE);
+        let all = || METRICS.iter().chain(COMPACTION).chain(NATIVE);
         let mut names: Vec<&str> = all().map(|m| m.name).collect();
         names.sort_unstable();
         names.dedup();

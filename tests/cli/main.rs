@@ -100,10 +100,12 @@ fn run(address: &str, arguments: &[&str], input: &str) -> Ended {
         .spawn()
         .unwrap();
     let mut stdin = process.stdin.take().unwrap();
-    // A command that fails at once reads nothing.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    let ended = process.wait_with_output().unwrap();
+    // Beside the output: a command that says something of each line stops reading when nobody listens.
+    let ended = std::thread::scope(|scope| {
+        // A command that fails at once reads nothing.
+        scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
+        process.wait_with_output().unwrap()
+    });
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         ended.status.code().unwrap(),

@@ -126,7 +126,8 @@ fn assignments_are_taken_as_they_are_or_refused() {
     assert_eq!(placed(&records), [(0, vec![1, 2]), (1, vec![2, 0])]);
     refused(plan(1, -1, &[(0, &[0])]), Kind::InvalidRequest, "-1");
     refused(plan(-1, 1, &[(0, &[0])]), Kind::InvalidRequest, "-1");
-    let bad: [(&[(i32, &[i32])], &str); 6] = [
+    type Assigned<'a> = &'a [(i32, &'a [i32])];
+    let bad: [(Assigned<'_>, &str); 6] = [
         (&[(1, &[0])], "without a gap"),
         (&[(0, &[0]), (0, &[1])], "without a gap"),
         (&[(0, &[])], "no replicas"),
