@@ -179,6 +179,19 @@ pub struct PartitionSize {
     pub bytes: u64,
 }
 
+/// The replicas of the cluster's metadata, as its leader sees them. Its log is counted by Raft's
+/// entries, not by records.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quorum {
+    pub leader: NodeId,
+    pub epoch: LeaderEpoch,
+    /// After the last committed entry that is applied.
+    pub high_watermark: i64,
+    /// After the last entry of the leader's log.
+    pub log_end: i64,
+    pub voters: Vec<NodeId>,
+}
+
 /// The end of a transaction in one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MarkerPart {

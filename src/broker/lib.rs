@@ -20,8 +20,8 @@ pub use admin::{AdminReply, AdminRequest, CreatedTopic};
 pub use api::{
     Aborted, Acks, EndMarker, EpochFound, EpochPart, FetchPart, FetchRequest, Fetched, Isolation,
     Leadership, MarkerEpoch, MarkerPart, OffsetFound, OffsetPart, OffsetQuery, Outcomes,
-    PartitionKey, PartitionSize, ProducePart, ProduceRequest, Produced, ProducerInfo, Standing,
-    StandingPart, TrimPart, Verified,
+    PartitionKey, PartitionSize, ProducePart, ProduceRequest, Produced, ProducerInfo, Quorum,
+    Standing, StandingPart, TrimPart, Verified,
 };
 pub use error::{Error, Result};
 pub use handle::{Broker, NoPeers, Peers};

@@ -15,7 +15,7 @@ use corelog_replica::PeerMessage;
 use crate::admin::{AdminReply, AdminRequest};
 use crate::api::{
     Acks, EndMarker, EpochFound, Fetched, Isolation, Leadership, MarkerEpoch, OffsetFound,
-    OffsetQuery, PartitionSize, Produced, ProducerInfo, Standing, Verified,
+    OffsetQuery, PartitionSize, Produced, ProducerInfo, Quorum, Standing, Verified,
 };
 use crate::{Outcomes, Result};
 
@@ -77,6 +77,8 @@ pub(crate) enum Request {
     Markers(Vec<MarkerItem>),
     Standings(Vec<StandingItem>),
     Sizes,
+    /// For the metadata's core.
+    Quorum,
     Admin(AdminRequest),
     Coordinate(CoordinateVisit),
 }
@@ -93,6 +95,7 @@ pub(crate) enum Reply {
     Producers(Outcomes<Vec<ProducerInfo>>),
     Standings(Outcomes<Standing>),
     Sizes(Vec<PartitionSize>),
+    Quorum(Result<Quorum>),
     Admin(Result<AdminReply>),
     /// A coordinator has taken the request; its answer comes to the slot named in the visit.
     Coordinating,

@@ -6,12 +6,15 @@ use corelog_base::{ProducerEpoch, ProducerId};
 use corelog_rt::Runtime;
 
 use crate::admin::{AdminReply, AdminRequest};
+use crate::api::Quorum;
 use crate::message::{Reply, Request};
 use crate::shard::METADATA_CORE;
 use crate::{Broker, Result};
 
 /// How long a block of producer ids may take to commit.
 const IDS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The metadata's core answers from memory.
+const QUORUM_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl<R: Runtime> Broker<R> {
     /// Asks the metadata's leader on this node, and waits at most `limit` until the change is
@@ -21,6 +24,17 @@ impl<R: Runtime> Broker<R> {
         match self.0.ask_within(METADATA_CORE, request, limit).await? {
             Reply::Admin(reply) => reply,
             _ => unreachable!("an admin request is answered by its reply"),
+        }
+    }
+
+    /// The metadata's replicas, asked of this node: another leader is an error.
+    pub async fn quorum(&self) -> Result<Quorum> {
+        let asked = self
+            .0
+            .ask_within(METADATA_CORE, Request::Quorum, QUORUM_WAIT_MAX);
+        match asked.await? {
+            Reply::Quorum(found) => found,
+            _ => unreachable!("a question for the quorum is answered by it"),
         }
     }
 

@@ -15,6 +15,7 @@ use corelog_rt::Runtime;
 use super::{METADATA_CORE, Shard};
 use crate::Error;
 use crate::admin::AdminReply;
+use crate::api::Quorum;
 use crate::effects::Effects;
 use crate::message::{MetadataUpdate, Reply, ReplyTo, Step};
 use crate::start::Replay;
@@ -120,6 +121,25 @@ impl<R: Runtime> Shard<R> {
         let leader = self.leadership(GroupId::METADATA).leader;
         let leader = leader.filter(|node| *node != self.node);
         Error::NotController { leader }
+    }
+
+    pub(crate) fn quorum(&self, to: ReplyTo, fx: &mut Effects) {
+        let found = self.quorum_seen().ok_or_else(|| self.not_controller());
+        fx.reply(to, Reply::Quorum(found));
+    }
+
+    /// Known to the leader only.
+    fn quorum_seen(&self) -> Option<Quorum> {
+        let after = |index: LogIndex| i64::try_from(index.0 + 1).unwrap_or(i64::MAX);
+        let controller = self.controller.as_ref().filter(|c| c.ready)?;
+        let voters = self.boot.metadata_voters.iter().map(|voter| voter.node);
+        Some(Quorum {
+            leader: self.node,
+            epoch: self.leadership(GroupId::METADATA).epoch,
+            high_watermark: after(controller.applied),
+            log_end: after(self.log.last(GroupId::METADATA)?.index),
+            voters: voters.collect(),
+        })
     }
 
     pub(super) fn propose_metadata(&mut self, records: &[Record], fx: &mut Effects) {

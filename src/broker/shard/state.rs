@@ -117,6 +117,7 @@ impl<R: Runtime> Shard<R> {
             Request::Markers(items) => self.markers(reply_to, items, fx),
             Request::Standings(items) => self.standings(reply_to, &items, fx),
             Request::Sizes => self.sizes(reply_to, fx),
+            Request::Quorum => self.quorum(reply_to, fx),
             Request::Admin(request) => self.admin(reply_to, request, fx),
             Request::Coordinate(visit) => self.coordinate(reply_to, visit, fx),
         }

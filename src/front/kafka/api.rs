@@ -96,9 +96,18 @@ impl<R: Runtime> Api<R> {
         DescribeLogDirs 1..=4, Estimate::Image, whole!(handlers::describe_log_dirs::handle);
         CreatePartitions 0..=3, Estimate::Frames(8), whole!(handlers::create_partitions::handle);
         DeleteGroups 0..=2, Estimate::Frames(8), whole!(handlers::delete_groups::handle);
+        ElectLeaders 0..=2, Estimate::Image, whole!(handlers::elect_leaders::handle);
         IncrementalAlterConfigs 0..=1, Estimate::Frames(4),
             whole!(handlers::alter_configs::handle_incremental);
+        AlterPartitionReassignments 0..=1, Estimate::Frames(8),
+            whole!(handlers::reassignments::alter);
+        ListPartitionReassignments 0..=0, Estimate::Frames(1),
+            whole!(handlers::reassignments::list);
         OffsetDelete 0..=0, Estimate::Frames(8), whole!(handlers::offset_delete::handle);
+        DescribeClientQuotas 0..=1, Estimate::Frames(1), whole!(handlers::describe_users::quotas);
+        DescribeUserScramCredentials 0..=0, Estimate::Frames(16),
+            whole!(handlers::describe_users::scram);
+        DescribeQuorum 0..=2, Estimate::Frames(32), whole!(handlers::describe_quorum::handle);
         DescribeCluster 0..=2, Estimate::Image, whole!(handlers::describe_cluster::handle);
         DescribeProducers 0..=0, Estimate::Frames(16), whole!(handlers::describe_producers::handle);
         DescribeTransactions 0..=0, Estimate::Frames(8),
@@ -108,6 +117,8 @@ impl<R: Runtime> Api<R> {
             whole!(handlers::consumer_group_heartbeat::handle);
         ConsumerGroupDescribe 0..=1, Estimate::Frames(8),
             whole!(handlers::consumer_group_describe::handle);
+        ListConfigResources 0..=1, Estimate::Image,
+            whole!(handlers::list_config_resources::handle);
         DescribeTopicPartitions 0..=0, Estimate::Image,
             whole!(handlers::describe_topic_partitions::handle);
         ShareGroupHeartbeat 1..=1, Estimate::Frames(4),

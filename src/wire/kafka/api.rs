@@ -40,7 +40,12 @@ macro_rules! with_apis {
             DeleteGroups = 42, 0..=2, flexible 2, DeleteGroupsRequest<'a>, DeleteGroupsResponse<'a>;
             ElectLeaders = 43, 0..=2, flexible 2, ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
             IncrementalAlterConfigs = 44, 0..=1, flexible 1, IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
+            AlterPartitionReassignments = 45, 0..=1, flexible 0, AlterPartitionReassignmentsRequest<'a>, AlterPartitionReassignmentsResponse<'a>;
+            ListPartitionReassignments = 46, 0..=0, flexible 0, ListPartitionReassignmentsRequest<'a>, ListPartitionReassignmentsResponse<'a>;
             OffsetDelete = 47, 0..=0, flexible NEVER, OffsetDeleteRequest<'a>, OffsetDeleteResponse<'a>;
+            DescribeClientQuotas = 48, 0..=1, flexible 1, DescribeClientQuotasRequest<'a>, DescribeClientQuotasResponse<'a>;
+            DescribeUserScramCredentials = 50, 0..=0, flexible 0, DescribeUserScramCredentialsRequest<'a>, DescribeUserScramCredentialsResponse<'a>;
+            DescribeQuorum = 55, 0..=2, flexible 0, DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
             DescribeCluster = 60, 0..=2, flexible 0, DescribeClusterRequest, DescribeClusterResponse<'a>;
             DescribeProducers = 61, 0..=0, flexible 0, DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
             DescribeTransactions = 65, 0..=0, flexible 0, DescribeTransactionsRequest<'a>, DescribeTransactionsResponse<'a>;

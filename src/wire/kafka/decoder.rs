@@ -83,6 +83,11 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
+    pub fn u16(&mut self) -> Result<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    #[inline]
     pub fn i64(&mut self) -> Result<i64> {
         self.array().map(i64::from_be_bytes)
     }

@@ -49,6 +49,18 @@ integer!(i16);
 integer!(i32);
 integer!(i64);
 
+impl Arbitrary<'_> for u16 {
+    fn arbitrary(random: &mut Random, _: Version) -> Self {
+        random.next_u64() as u16
+    }
+}
+
+impl Arbitrary<'_> for f64 {
+    fn arbitrary(random: &mut Random, version: Version) -> Self {
+        f64::from(i32::arbitrary(random, version)) / 4.0
+    }
+}
+
 impl Arbitrary<'_> for bool {
     fn arbitrary(random: &mut Random, _: Version) -> Self {
         random.chance(500)

@@ -91,6 +91,21 @@ integer!(i8);
 integer!(i16);
 integer!(i32);
 integer!(i64);
+integer!(u16);
+
+impl<'a> Value<'a> for f64 {
+    const WIDTH: usize = 8;
+
+    #[inline]
+    fn read(decoder: &mut Decoder<'a>, _: Version) -> Result<Self> {
+        decoder.array().map(f64::from_be_bytes)
+    }
+
+    #[inline]
+    fn write(&self, encoder: &mut Encoder, _: Version) {
+        encoder.put(&self.to_be_bytes());
+    }
+}
 
 impl<'a> Value<'a> for bool {
     const WIDTH: usize = 1;

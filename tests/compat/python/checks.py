@@ -7,7 +7,10 @@ import random
 import re
 import time
 
+import admin
+import connect
 import groups
+import streams
 import transactions
 from clients import java, run
 from kills import kills_lose_nothing
@@ -266,4 +269,7 @@ ALL = [
     kills_lose_nothing,
     *groups.ALL,
     *transactions.ALL,
+    *admin.ALL,
+    *streams.ALL,
+    *connect.ALL,
 ]

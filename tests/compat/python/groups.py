@@ -53,9 +53,13 @@ def command(context, client, topic, group, protocol):
 
 def produce(context, topic, first, count):
     """Values that are all different, over all partitions."""
+    produce_lines(context, topic, [str(value) for value in range(first, first + count)])
+
+
+def produce_lines(context, topic, values):
+    """One after the other into the next partition."""
     for partition in range(PARTITIONS):
-        values = range(first + partition, first + count, PARTITIONS)
-        lines = "".join(f"{value}\n" for value in values).encode()
+        lines = "".join(f"{value}\n" for value in values[partition::PARTITIONS]).encode()
         kcat = ["kcat", "-P", "-b", context.bootstrap, "-t", topic, "-p", str(partition)]
         run([*kcat, "-X", "acks=all", "-X", "enable.idempotence=true"], input=lines)
 

@@ -23,8 +23,12 @@ def command(context, client, source, target, group, name):
 
 def committed(context, topic):
     """What a reader of committed records sees from start to end."""
+    return [word for line in committed_lines(context, topic) for word in line.split()]
+
+
+def committed_lines(context, topic):
     kcat = ["kcat", "-C", "-b", context.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q"]
-    return run([*kcat, "-X", "isolation.level=read_committed"]).decode().split()
+    return run([*kcat, "-X", "isolation.level=read_committed"]).decode().splitlines()
 
 
 def check_exactly_once(context, target, wanted):

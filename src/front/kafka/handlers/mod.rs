@@ -16,7 +16,10 @@ pub(super) mod describe_configs;
 pub(super) mod describe_groups;
 pub(super) mod describe_log_dirs;
 pub(super) mod describe_producers;
+pub(super) mod describe_quorum;
 pub(super) mod describe_topic_partitions;
+pub(super) mod describe_users;
+pub(super) mod elect_leaders;
 pub(super) mod fetch;
 pub(super) mod find_coordinator;
 mod groups;
@@ -24,6 +27,7 @@ pub(super) mod heartbeat;
 pub(super) mod init_producer_id;
 pub(super) mod join_group;
 pub(super) mod leave_group;
+pub(super) mod list_config_resources;
 pub(super) mod list_groups;
 pub(super) mod list_offsets;
 pub(super) mod list_transactions;
@@ -36,6 +40,7 @@ mod operations;
 mod parts;
 pub(super) mod produce;
 pub(super) mod produce_transaction;
+pub(super) mod reassignments;
 pub(super) mod share_acknowledge;
 pub(super) mod share_fetch;
 pub(super) mod share_group;
@@ -48,6 +53,8 @@ pub(super) mod write_txn_markers;
 
 #[cfg(test)]
 mod admin_test;
+#[cfg(test)]
+mod cluster_test;
 #[cfg(test)]
 mod describe_test;
 #[cfg(test)]
