@@ -61,8 +61,10 @@ def measure(broker, options):
             f"127.0.0.1:{broker.port}", TOPIC, str(options.partitions),
             str(options.warm_up), str(options.seconds), str(options.pause_ms),
         ],
-        check=True, capture_output=True, text=True,
+        capture_output=True, text=True,
     )
+    if done.returncode:
+        raise RuntimeError(f"the client failed on {broker.name}: {done.stderr.strip()[-2000:]}")
     return sorted(int(line) for line in done.stdout.split())
 
 
@@ -104,10 +106,11 @@ def main():
             for broker in brokers:
                 print(f"round {round_ + 1}: {broker.name}, {broker.durability}", file=sys.stderr)
                 turns[f"{broker.name}, {broker.durability}"].append(measure(broker, options))
+                # After each turn, so that an end by Ctrl-C keeps what there is.
+                with open(os.path.join(options.build, "transactions.json"), "w") as file:
+                    json.dump(turns, file)
     finally:
         stop(brokers)
-    with open(os.path.join(options.build, "transactions.json"), "w") as file:
-        json.dump(turns, file)
     print(table(turns))
     return 0
 
