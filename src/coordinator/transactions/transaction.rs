@@ -274,7 +274,9 @@ impl Transaction {
                 (Phase::Empty | Phase::Complete { .. }, true) => {
                     Err(Error::InvalidTransactionState)
                 }
-                (Phase::Prepared { .. }, _) => Err(Error::ProducerFenced),
+                // The Java client may end a transaction ahead of its records. That is not fenced: it
+                // comes again, and its records are there by then.
+                (Phase::Prepared { .. }, _) => Err(Error::ConcurrentTransactions),
             };
         }
         match self.phase {

@@ -150,6 +150,22 @@ fn what_is_decided_is_marked_by_the_next_coordinator() {
 }
 
 #[test]
+fn an_end_while_markers_are_on_their_way_is_asked_again() {
+    let mut bench = Bench::new();
+    let first = bench.init("a", None).unwrap();
+    bench.add("a", first, Protocol::Epochs).unwrap();
+    bench.send(end("a", first, Protocol::Epochs, true, None));
+    let second = producer(first.id.0, 1);
+    let early = bench.send(end("a", second, Protocol::Epochs, true, None));
+    let told = bench.answers.remove(&early);
+    assert_eq!(told, Some(Err(Error::ConcurrentTransactions)));
+    bench.deliver();
+    bench.add("a", second, Protocol::Epochs).unwrap();
+    let third = bench.end("a", second, Protocol::Epochs, true).unwrap();
+    assert_eq!(third, producer(first.id.0, 2));
+}
+
+#[test]
 fn a_late_word_of_markers_ends_nothing_else() {
     let mut bench = Bench::new();
     let first = bench.init("a", None).unwrap();
