@@ -27,6 +27,8 @@ import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.*;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.quota.ClientQuotaFilter;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -222,6 +224,8 @@ public final class Administer {
     String group = "admin-" + protocol;
     Properties config = consumer(group);
     config.put("group.protocol", protocol);
+    // Closing would commit over what is looked at.
+    config.put("enable.auto.commit", "false");
     TopicPartition zero = new TopicPartition(ONE, 0);
     TopicPartition one = new TopicPartition(ONE, 1);
     try (KafkaConsumer<String, String> member = new KafkaConsumer<>(config)) {
@@ -337,7 +341,9 @@ public final class Administer {
     names.add("DescribeAcls");
     fails(admin.describeDelegationToken().delegationTokens(), unserved);
     names.add("DescribeDelegationToken");
-    fails(admin.alterClientQuotas(List.of()).all(), unserved);
+    ClientQuotaEntity client = new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID, "c"));
+    ClientQuotaAlteration quota = new ClientQuotaAlteration(client, List.of(new ClientQuotaAlteration.Op("producer_byte_rate", 1e6)));
+    fails(admin.alterClientQuotas(List.of(quota)).all(), unserved);
     names.add("AlterClientQuotas");
     FeatureUpdate level = new FeatureUpdate((short) 2, FeatureUpdate.UpgradeType.UPGRADE);
     fails(admin.updateFeatures(Map.of("transaction.version", level), new UpdateFeaturesOptions()).all(), unserved);

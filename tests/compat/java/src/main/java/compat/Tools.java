@@ -16,16 +16,24 @@ import org.apache.kafka.common.utils.Exit;
 public final class Tools {
   /** How a tool that ends the process ends here. */
   private static final class Ended extends Error {
-    final int code;
-
     Ended(int code) {
-      this.code = code;
+      super("exit " + code);
     }
   }
 
+  /** The first code counts: tools catch what ends them here, and end once more. */
+  private static Integer first;
+
+  private static void end(int code) {
+    if (first == null) {
+      first = code;
+    }
+    throw new Ended(code);
+  }
+
   public static void main(String[] args) throws Exception {
-    Exit.setExitProcedure((code, message) -> { throw new Ended(code); });
-    Exit.setHaltProcedure((code, message) -> { throw new Ended(code); });
+    Exit.setExitProcedure((code, message) -> end(code));
+    Exit.setHaltProcedure((code, message) -> end(code));
     PrintStream out = System.out;
     BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
@@ -43,13 +51,14 @@ public final class Tools {
   }
 
   private static int run(String[] words, PrintStream captured) {
+    first = null;
     String[] arguments = java.util.Arrays.copyOfRange(words, 1, words.length);
     try {
       Class.forName(words[0]).getMethod("main", String[].class).invoke(null, (Object) arguments);
-      return 0;
+      return first == null ? 0 : first;
     } catch (InvocationTargetException e) {
-      if (e.getCause() instanceof Ended ended) {
-        return ended.code;
+      if (first != null) {
+        return first;
       }
       e.getCause().printStackTrace(captured);
       return 1;
