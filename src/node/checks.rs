@@ -8,6 +8,7 @@ use corelog_rt::{RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
 
 use crate::Settings;
 use crate::conduct::RuntimeChoice;
+use crate::settings::CoreChoice;
 
 /// Descriptors that a small broker needs; more are asked for, and the host may give fewer.
 const DESCRIPTORS_MIN: u64 = 1_024;
@@ -48,6 +49,52 @@ pub(crate) fn check_host(settings: &Settings) -> Result<u64, String> {
 pub(crate) fn segment_files_max(descriptors: u64, cores: u16) -> u32 {
     let share = descriptors / 4 / u64::from(cores.max(1));
     share.clamp(SEGMENT_FILES_LEAST, SEGMENT_FILES_MOST) as u32
+}
+
+/// One entry a core: the CPU that it is pinned to, or None where there are more cores than CPUs.
+/// `allowed` is what the process may run on, ascending; empty if the host does not tell.
+///
+/// # Errors
+/// A CPU is named that the process may not run on: its core would float, and take another's CPU.
+pub(crate) fn place_cores(
+    choice: &CoreChoice,
+    allowed: &[usize],
+) -> Result<Vec<Option<usize>>, String> {
+    let cpus = match choice {
+        CoreChoice::All if allowed.is_empty() => return Ok(vec![None]),
+        CoreChoice::All => allowed,
+        CoreChoice::Count(count) => {
+            let cores = 0..usize::from(*count);
+            return Ok(cores.map(|core| allowed.get(core).copied()).collect());
+        }
+        CoreChoice::Cpus(cpus) => cpus,
+    };
+    let refused: Vec<usize> = cpus
+        .iter()
+        .copied()
+        .filter(|cpu| !allowed.is_empty() && !allowed.contains(cpu))
+        .collect();
+    if refused.is_empty() {
+        return Ok(cpus.iter().copied().map(Some).collect());
+    }
+    Err(format!(
+        "cores names CPU {}, and this process may run on {}: name of these, or say how many \
+         cores, such as --cores {}",
+        ranges(&refused),
+        ranges(allowed),
+        allowed.len().min(cpus.len()),
+    ))
+}
+
+/// As `--cores` takes them: `0,2-3`. The numbers ascend.
+fn ranges(cpus: &[usize]) -> String {
+    let runs = cpus.chunk_by(|before, next| before + 1 == *next);
+    let texts = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        [only] => only.to_string(),
+        [] => String::new(),
+    });
+    texts.collect::<Vec<_>>().join(",")
 }
 
 /// Waits a moment for ports that are taken: after SIGKILL, the kernel tears down the rings of the
@@ -141,5 +188,22 @@ mod tests {
         let refused = check_space(&settings, 2, 1 << 20).unwrap_err();
         assert!(refused.contains("has 1 MiB free"), "{refused}");
         assert!(check_space(&settings, 2, 1 << 40).is_ok());
+    }
+    #[test]
+    fn only_cpus_that_the_process_may_use_are_taken() {
+        use CoreChoice::{All, Count, Cpus};
+        let place = |choice: CoreChoice, allowed: &[usize]| place_cores(&choice, allowed);
+        assert_eq!(place(All, &[1, 2]), Ok(vec![Some(1), Some(2)]));
+        assert_eq!(place(All, &[]), Ok(vec![None]));
+        assert_eq!(place(Count(2), &[3]), Ok(vec![Some(3), None]));
+        assert_eq!(place(Cpus(vec![2]), &[1, 2]), Ok(vec![Some(2)]));
+        // Where the host does not tell, it is tried.
+        assert_eq!(place(Cpus(vec![7]), &[]), Ok(vec![Some(7)]));
+        let refused = place(Cpus(vec![0, 2, 8, 9]), &[0, 1, 2, 4]).unwrap_err();
+        assert_eq!(
+            refused,
+            "cores names CPU 8-9, and this process may run on 0-2,4: name of these, or say how \
+             many cores, such as --cores 4"
+        );
     }
 }

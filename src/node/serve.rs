@@ -12,7 +12,9 @@ use corelog_rt::CommitMode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Settings;
-use crate::checks::{check_host, check_ports, check_space, core_ports, segment_files_max};
+use crate::checks::{
+    check_host, check_ports, check_space, core_ports, place_cores, segment_files_max,
+};
 use crate::conduct::{Conductor, RuntimeChoice};
 use crate::cores::Plan;
 use crate::facts::local;
@@ -21,7 +23,6 @@ use crate::latency::Hold;
 use crate::memory::Limits;
 use crate::metrics::render;
 use crate::recovery::Recovery;
-use crate::settings::CoreChoice;
 use crate::watchdog::Watchdog;
 
 /// How often figures and heartbeats are looked at.
@@ -48,7 +49,7 @@ pub fn serve(settings: &Settings) -> Result<(), String> {
 async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
-    let cpus = cpus(&settings.cores);
+    let cpus = place_cores(&settings.cores, &corelog_rt::allowed_cpus())?;
     let cores = u16::try_from(cpus.len()).map_err(|_| "more cores than can be counted")?;
     check_ports(settings, cores).await?;
     let connections_max = Limits::of_host(descriptors).connections_max(settings, cores)?;
@@ -141,19 +142,6 @@ impl Signals {
         if heard.is_none() {
             pending::<()>().await;
         }
-    }
-}
-
-/// One entry a core: the CPU that it is pinned to, or None where there are more cores than CPUs.
-fn cpus(choice: &CoreChoice) -> Vec<Option<usize>> {
-    let allowed = corelog_rt::allowed_cpus();
-    match choice {
-        CoreChoice::All if allowed.is_empty() => vec![None],
-        CoreChoice::All => allowed.into_iter().map(Some).collect(),
-        CoreChoice::Count(count) => (0..usize::from(*count))
-            .map(|core| allowed.get(core).copied())
-            .collect(),
-        CoreChoice::Cpus(cpus) => cpus.iter().copied().map(Some).collect(),
     }
 }
 
