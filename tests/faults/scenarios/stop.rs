@@ -1,9 +1,9 @@
 //! Row 10's part for one node: SIGSTOP, and SIGCONT after a time. It may cost time and nothing else.
 //!
 //! Fault model: every thread of the process stands still for 0.1 s to `STOPPED_MAX`, longer than
-//! some of the broker's and the clients' timers; every fifth time for up to `STOPPED_LONG_MAX`,
-//! longer than all of them but a delivery's: requests time out, their connections are closed and
-//! made anew while nobody accepts them, and the producers' batches come again.
+//! some of the broker's and the clients' timers; every fifth time for up to `STOPPED_LONG_MAX`, and
+//! every tenth for just that, longer than a request's time: the clients give up, connect anew
+//! while nobody accepts, and send again what is idempotent.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ const STOPPED_MAX: Duration = Duration::from_secs(8);
 const STOPPED_LONG_MAX: Duration = Duration::from_secs(60);
 /// A run of fewer rounds has no long stop.
 const LONG_EVERY: u64 = 5;
+const LONGEST_EVERY: u64 = 10;
 
 /// # Errors
 /// What keeps the scenario from being run.
@@ -63,6 +64,9 @@ pub async fn stop(run: &mut Run) -> Result<(), String> {
 
 /// Short stops are more frequent than long ones.
 fn time_of(run: &mut Run, round: u64) -> Duration {
+    if round % LONGEST_EVERY == LONGEST_EVERY - 1 {
+        return STOPPED_LONG_MAX;
+    }
     if round % LONG_EVERY == LONG_EVERY - 1 {
         return run.between(STOPPED_MAX, STOPPED_LONG_MAX);
     }
