@@ -49,8 +49,10 @@ pub enum Error {
     Storage(String),
     /// The batch is larger than one journal entry can be.
     TooLarge,
-    /// The disk is full up to its reserve: appends are refused, reads go on. Retriable.
+    /// The disk is full up to its reserve: nothing was appended, reads go on. Retriable.
     DiskFull,
+    /// Taken before the disk was full, and not written yet. It may still happen. Retriable.
+    Stalled,
     /// Metadata changes go to another broker, if one is known. Retriable.
     NotController { leader: Option<NodeId> },
     /// This broker is stopping. Retriable elsewhere.
@@ -102,6 +104,10 @@ impl fmt::Display for Error {
             Error::DiskFull => f.write_str(
                 "the disk is full up to its reserve: free space, delete records or shorten \
                  retention; appends go on by themselves then",
+            ),
+            Error::Stalled => f.write_str(
+                "the disk has filled since the batch was taken; it may still be written once there \
+                 is room",
             ),
             Error::NotController { leader } => match leader {
                 Some(node) => write!(f, "node {node} decides on metadata"),

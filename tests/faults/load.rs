@@ -423,7 +423,8 @@ async fn write_ends(
     delivered
 }
 
-/// Whether a single try that ended like this has certainly written nothing.
+/// Whether a single try that ended like this has certainly written nothing. A storage error is not
+/// among them: a full disk answers it before it appends, a log that fails also after.
 fn has_no_effect(error: &Error) -> bool {
     const REFUSED: [ErrorCode; 4] = [
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

@@ -153,7 +153,7 @@ impl<R: Runtime> Shard<R> {
             stalled.extend(waits.into_iter().map(|wait| wait.appender));
         }
         for appender in stalled {
-            self.settle(appender, Err(Error::DiskFull), fx);
+            self.settle(appender, Err(Error::Stalled), fx);
         }
     }
 

@@ -15,7 +15,8 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::OffsetNotAvailable => ErrorCode::OFFSET_NOT_AVAILABLE,
         Error::NotEnoughReplicas => ErrorCode::NOT_ENOUGH_REPLICAS,
         Error::NotEnoughReplicasAfterAppend => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-        Error::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+        // Clients take a storage error for "nothing was appended", and this one for "perhaps".
+        Error::TimedOut | Error::Stalled => ErrorCode::REQUEST_TIMED_OUT,
         Error::ProducerFenced => ErrorCode::INVALID_PRODUCER_EPOCH,
         Error::SequenceGap => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         Error::SequenceForgotten => ErrorCode::DUPLICATE_SEQUENCE_NUMBER,
@@ -23,8 +24,8 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::CoordinatorFenced => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         Error::TransactionsFull => ErrorCode::KAFKA_STORAGE_ERROR,
         Error::InvalidBatch(_) => ErrorCode::INVALID_RECORD,
-        // Retriable, as a full disk must be: appends go on by themselves once there is room.
         Error::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
+        // Retriable, as a full disk must be: appends go on by themselves once there is room.
         Error::Storage(_) | Error::DiskFull => ErrorCode::KAFKA_STORAGE_ERROR,
         Error::NotController { .. } => ErrorCode::NOT_CONTROLLER,
         // Retriable, and makes the client look for the leader elsewhere.
@@ -125,6 +126,7 @@ mod tests {
             (Error::TooLarge, 10),
             (Error::Storage("damaged".into()), 56),
             (Error::DiskFull, 56),
+            (Error::Stalled, 7),
             (Error::EpochFenced, 74),
             (Error::EpochUnknown, 75),
             (Error::OffsetNotAvailable, 78),

@@ -15,7 +15,7 @@ const DISK_BYTES: u64 = 192 << 20;
 const ROUNDS_OF_AN_EPOCH: u64 = 4;
 /// How long a full disk may go unnoticed, or a healed one.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A write that came before the broker saw that there is no space waits for room, and times out.
+/// The latter is for a write that came before the broker saw that there is no space.
 const REFUSALS: [&str; 2] = ["KAFKA_STORAGE_ERROR (56)", "REQUEST_TIMED_OUT (7)"];
 
 /// # Errors

@@ -62,6 +62,8 @@ mod fetch_test;
 #[cfg(test)]
 mod fetch_wait_test;
 #[cfg(test)]
+mod full_disk_test;
+#[cfg(test)]
 mod groups_test;
 #[cfg(test)]
 mod metadata_test;
