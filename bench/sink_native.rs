@@ -8,7 +8,7 @@ use corelog_wire::native::v1::{
     ListOffsetsResponse, Listed, MetadataRequest, MetadataResponse, Partition, ProduceResponse,
     Produced, Range, Topic,
 };
-use corelog_wire::native::{Api, Header, Limits, META_BYTES_MAX, Meta, encode, v2};
+use corelog_wire::native::{Api, ApiRange, Header, Limits, META_BYTES_MAX, Meta, encode, v2};
 
 use crate::{Error, Kind};
 
@@ -69,7 +69,15 @@ pub(crate) fn answer(frame: &[u8], address: SocketAddr) -> Result<(Api, Vec<u8>)
 }
 
 fn hello(address: SocketAddr) -> HelloResponse {
-    let ranges = Api::ALL.into_iter().map(Api::range).map(|range| Range {
+    // Of every API but Produce the sink knows the first version alone.
+    let known = |api: Api| match api {
+        Api::Produce => api.range(),
+        _ => ApiRange {
+            max: 1,
+            ..api.range()
+        },
+    };
+    let ranges = Api::ALL.into_iter().map(known).map(|range| Range {
         api: range.api,
         min: range.min,
         max: range.max,
