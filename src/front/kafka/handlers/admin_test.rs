@@ -327,6 +327,19 @@ fn configurations_change_step_by_step() {
                 ("retention.ms", 9, Some("1")),
                 ErrorCode::INVALID_REQUEST,
             ),
+            // What Kafka's tool for reassignments removes afterwards, set or not.
+            (
+                BROKER,
+                "0",
+                ("leader.replication.throttled.rate", 1, None),
+                NONE,
+            ),
+            (
+                BROKER,
+                "0",
+                ("no.such.rate", 1, None),
+                ErrorCode::INVALID_CONFIG,
+            ),
             (BROKER, "9", dynamic[0], ErrorCode::INVALID_REQUEST),
             (32, "group", set[0], ErrorCode::INVALID_REQUEST),
         ] {
