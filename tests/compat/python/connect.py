@@ -82,7 +82,8 @@ def worker(context, files, port, more):
 def connectors(files, topic):
     source = {"connector.class": SOURCE, "tasks.max": 1, "file": files.source, "topic": topic}
     sink = {"connector.class": SINK, "tasks.max": 1, "file": files.sink, "topics": topic}
-    return {"in": source, "out": sink}
+    # A sink's name is its group's: two of one name would share what is committed.
+    return {f"in-{topic}": source, f"out-{topic}": sink}
 
 
 def connect_copies_files(context):
@@ -161,12 +162,12 @@ def connect_keeps_its_state_in_topics(context):
             ask(port, f"/connectors/{name}/config", entries)
         files.wait(running[0])
         # Both sides have said how far they are: what is beyond that would be copied again.
-        wait_for(port, "/connectors/in/offsets", lambda said: place(said) == files.bytes())
-        wait_for(port, "/connectors/out/offsets", lambda said: place(said) == files.written)
+        wait_for(port, f"/connectors/in-{topic}/offsets", lambda said: place(said) == files.bytes())
+        wait_for(port, f"/connectors/out-{topic}/offsets", lambda said: place(said) == files.written)
         running[0].stop()
         context.broker.restart()
         running.append(Member(command))
-        for name in ["in", "out"]:
+        for name in connectors(files, topic):
             wait_for(port, f"/connectors/{name}/status", runs)
         files.append(LINES)
         files.wait(running[1])
