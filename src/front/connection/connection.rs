@@ -7,10 +7,11 @@
 
 use std::future::{poll_fn, ready};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::Monotonic;
-use corelog_rt::{Runtime, Shared, Stream, timeout};
+use corelog_rt::{Credit, Runtime, Shared, Stream, timeout};
 use futures_lite::future::{or, zip};
 
 use super::door::Counters;
@@ -160,33 +161,50 @@ impl<R: Runtime> Connection<R> {
         .await
     }
 
-    /// Sends what is finished, in order. Returns never: a failed send closes the socket, which
-    /// ends the reading, and with it the connection.
+    /// Sends what is finished, in order, and together what became ready together. Returns never: a
+    /// failed send closes the socket, which ends the reading, and with it the connection.
     async fn write(&self) {
         loop {
+            let mut gathered = Gathered::default();
+            let mut goes_on = true;
             for outgoing in self.lane.outgoing().await {
-                let sent = match outgoing {
-                    Outgoing::Response(response) => self.send(response).await,
-                    Outgoing::Close => false,
-                };
-                if !sent {
-                    self.lane.end(End::Gone);
-                    self.stream.close();
-                    return std::future::pending().await;
+                match outgoing {
+                    Outgoing::Response(response) => {
+                        if !gathered.takes(&response) {
+                            goes_on = self.send(std::mem::take(&mut gathered)).await;
+                        }
+                        gathered.push(response);
+                    }
+                    Outgoing::Close => {
+                        self.send(std::mem::take(&mut gathered)).await;
+                        goes_on = false;
+                    }
                 }
+                if !goes_on {
+                    break;
+                }
+            }
+            if !goes_on || !self.send(gathered).await {
+                self.lane.end(End::Gone);
+                self.stream.close();
+                return std::future::pending().await;
             }
             self.lane.sent();
         }
     }
 
     /// False if the socket is of no use any more.
-    async fn send(&self, response: Response) -> bool {
-        let bytes = response.bytes();
-        let Response {
+    async fn send(&self, gathered: Gathered) -> bool {
+        let Gathered {
             parts,
-            credit,
+            bytes,
+            count,
+            credits,
             throttle,
-        } = response;
+        } = gathered;
+        if count == 0 {
+            return true;
+        }
         for piece in pieces(parts) {
             self.lane.send_begins();
             if self.stream.send(piece).await.is_err() {
@@ -194,12 +212,46 @@ impl<R: Runtime> Connection<R> {
             }
             self.lane.send_ends();
         }
-        drop(credit);
+        drop(credits);
         if !throttle.is_zero() {
             self.lane.mute(self.rt.now() + throttle);
         }
-        self.counters.with(|c| c.sent(bytes));
+        self.counters.with(|c| c.sent(count, bytes));
         true
+    }
+}
+
+/// Responses that leave by one send, and the memory that they pin until then.
+#[derive(Default)]
+struct Gathered {
+    parts: Vec<Bytes>,
+    bytes: u64,
+    count: u64,
+    credits: Vec<Credit>,
+    /// The longest of theirs.
+    throttle: Duration,
+}
+
+impl Gathered {
+    /// Whether one send may carry this response, too.
+    fn takes(&self, response: &Response) -> bool {
+        self.count == 0 || self.bytes + response.bytes() <= SEND_BYTES_MAX
+    }
+
+    fn push(&mut self, response: Response) {
+        self.bytes += response.bytes();
+        self.count += 1;
+        let Response {
+            parts,
+            credit,
+            throttle,
+        } = response;
+        match self.count {
+            1 => self.parts = parts,
+            _ => self.parts.extend(parts),
+        }
+        self.credits.extend(credit);
+        self.throttle = self.throttle.max(throttle);
     }
 }
 

@@ -163,6 +163,21 @@ fn produces_overlap_and_answers_keep_their_order() {
 }
 
 #[test]
+fn what_is_finished_together_leaves_by_one_send() {
+    let setup = Setup::new();
+    let client = setup.rt.dial();
+    send(&client, &["p1", "p2", "p3", "p4"]);
+    setup.answer("p3");
+    setup.answer("p2");
+    assert_eq!(client.sends(), 0);
+    setup.answer("p1");
+    assert_eq!(client.sends(), 1);
+    setup.answer("p4");
+    assert_eq!(client.sends(), 2);
+    received(&client, "p1;p2;p3;p4;");
+}
+
+#[test]
 fn another_request_starts_once_the_earlier_have_finished() {
     let setup = Setup::new();
     let client = setup.rt.dial();

@@ -36,8 +36,8 @@ impl Counters {
         self.received_bytes += bytes;
     }
 
-    pub(crate) fn sent(&mut self, bytes: u64) {
-        self.responses += 1;
+    pub(crate) fn sent(&mut self, responses: u64, bytes: u64) {
+        self.responses += responses;
         self.sent_bytes += bytes;
     }
 }

@@ -133,6 +133,8 @@ struct Pipe {
     client_closed: bool,
     server_closed: bool,
     to_client: Vec<u8>,
+    /// How often the server sent.
+    sends: usize,
     /// How many more bytes the client takes; none is without end.
     client_room: Option<usize>,
     wakers: Vec<Waker>,
@@ -184,6 +186,11 @@ impl Client {
         self.pipe.with(|pipe| pipe.server_closed)
     }
 
+    /// How often the server has sent, whatever the size.
+    pub(crate) fn sends(&self) -> usize {
+        self.pipe.with(|pipe| pipe.sends)
+    }
+
     /// What was sent and not yet read by the server.
     pub(crate) fn unread(&self) -> usize {
         self.pipe.with(|pipe| pipe.to_server.len())
@@ -224,6 +231,7 @@ impl Stream for MemoryStream {
 
     fn send(&self, parts: Vec<Bytes>) -> impl Future<Output = io::Result<()>> + 'static {
         let pipe = self.0.clone();
+        pipe.with(|pipe| pipe.sends += 1);
         let mut left: VecDeque<u8> = parts.concat().into();
         poll_fn(move |cx| {
             pipe.with(|pipe| {
