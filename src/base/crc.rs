@@ -17,6 +17,14 @@ pub fn crc32c_combine(first: u32, second: u32, second_bytes: u64) -> u32 {
     ))
 }
 
+/// CRC32C of bytes of which `sum` is that of the ones before `bytes`.
+pub fn crc32c_append(sum: u32, bytes: &[u8]) -> u32 {
+    // The digest's state is the sum before its last step, which inverts it.
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!sum));
+    digest.update(bytes);
+    narrow(digest.finalize())
+}
+
 /// CRC32C of bytes that arrive in parts.
 pub struct Crc32c(Digest);
 
@@ -65,6 +73,8 @@ mod tests {
         parts.update(&bytes[777..]);
         assert_eq!(parts.finish(), crc32c(&bytes));
         let (first, second) = bytes.split_at(321);
+        assert_eq!(crc32c_append(crc32c(first), second), crc32c(&bytes));
+        assert_eq!(crc32c_append(crc32c(b""), &bytes), crc32c(&bytes));
         let joined = crc32c_combine(crc32c(first), crc32c(second), second.len() as u64);
         assert_eq!(joined, crc32c(&bytes));
     }

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use corelog_base::{GroupId, Offset};
+use corelog_base::{GroupId, Offset, crc32c, crc32c_append};
 use corelog_rt::{AlignedBuf, File, Notify, OpenMode, Runtime, Shared, timeout};
 
 use crate::Log;
-use crate::bulk::{Next, Run, TakeOver};
+use crate::bulk::{ChainEnd, Next, Placed, Run, TakeOver};
 use crate::cache::SegmentId;
 use crate::codec::{count, index, round_down};
 use crate::group::{folder, segment_path};
+use crate::map::{CHUNK_BYTES, ChunkSum};
 use crate::reference::Place;
 use crate::unit::batch_sum;
 
@@ -28,7 +29,7 @@ type Written = (io::Result<()>, AlignedBuf);
 /// A run on its way to the disk.
 struct Flight {
     run: Run,
-    places: Vec<Place>,
+    placed: Vec<Placed>,
     /// What became of it, once the disk has answered.
     landed: Shared<Option<Written>>,
 }
@@ -120,16 +121,16 @@ async fn take_off<R: Runtime>(
     let open = file.as_ref()?;
     let block = log.with(|c| u64::from(c.block));
     let data: usize = run.entries.iter().map(|e| e.data.len()).sum();
-    let room = run.chain.tail.len() + data + index(block);
+    let room = run.chain.end.tail.len() + data + index(block);
     let mut buf = log.with(|c| c.take_spare(room));
-    let (places, tail) = lay_out(&run, &mut buf, block);
-    log.with(|c| c.run_started(group, &run, run.chain.end + count(data), tail));
+    let (placed, end) = lay_out(&run, &mut buf, block);
+    log.with(|c| c.run_started(group, &run, end));
     #[cfg(feature = "planted")]
     if crate::planted::is_awake(crate::planted::Bug::RefersEarly) {
-        log.with(|c| c.run_done(group, &run, &places));
+        log.with(|c| c.run_done(group, &run, placed.clone()));
         log.wake.write.notify();
     }
-    let writing = open.commit(buf, round_down(run.chain.end, block));
+    let writing = open.commit(buf, round_down(run.chain.end.position, block));
     let landed = Shared::new(None);
     let (place, notify) = (landed.clone(), notify.clone());
     log.start(async move {
@@ -139,7 +140,7 @@ async fn take_off<R: Runtime>(
     });
     Some(Flight {
         run,
-        places,
+        placed,
         landed,
     })
 }
@@ -159,7 +160,7 @@ fn land<R: Runtime>(
             Ok(()) => {
                 c.stats.bulk_bytes_written += bytes;
                 if counts {
-                    c.run_done(group, &flight.run, &flight.places);
+                    c.run_done(group, &flight.run, flight.placed);
                 }
             }
             Err(error) => c.run_failed(group, error),
@@ -169,30 +170,77 @@ fn land<R: Runtime>(
     result.is_ok()
 }
 
-/// Fills the buffer with whole blocks, and says where each entry lies and what is left over.
-fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Place>, Vec<u8>) {
+/// Fills the buffer with whole blocks, and says where each entry lies and where the next run begins.
+/// What was copied is summed while the cache still has it.
+fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Placed>, ChainEnd) {
+    let begin = &run.chain.end;
     buf.set_len(0);
-    buf.extend_from_slice(&run.chain.tail);
-    let mut end = run.chain.end;
-    let mut places = Vec::new();
+    buf.extend_from_slice(&begin.tail);
+    let start = round_down(begin.position, block);
+    let mut summed = Summed {
+        start,
+        end: start,
+        crc: begin.sum,
+    };
+    let mut position = begin.position;
+    let mut placed = Vec::new();
     for entry in &run.entries {
-        buf.extend_from_slice(&entry.data);
-        places.push(Place {
+        let mut sums = Vec::new();
+        for piece in entry.data.chunks(index(CHUNK_BYTES)) {
+            buf.extend_from_slice(piece);
+            let copied = start + count(buf.len());
+            summed.advance(buf, round_down(copied, CHUNK_BYTES), &mut sums);
+        }
+        let place = Place {
             base_offset: run.chain.base_offset,
-            position: end,
+            position,
             written: 0,
             crc: batch_sum(&entry.data),
+        };
+        position += count(entry.data.len());
+        summed.advance(buf, round_down(position, block), &mut sums);
+        placed.push(Placed {
+            place,
+            sums: sums.into(),
         });
-        end += count(entry.data.len());
     }
-    let written = round_down(end, block);
-    for place in &mut places {
-        place.written = written;
+    for Placed { place, .. } in &mut placed {
+        place.written = summed.end;
     }
-    let whole = buf.len() - index(end - written);
-    let tail = buf[whole..].to_vec();
+    let whole = index(summed.end - start);
+    let end = ChainEnd {
+        position,
+        tail: buf[whole..].to_vec(),
+        sum: summed.crc,
+    };
     buf.set_len(whole);
-    (places, tail)
+    (placed, end)
+}
+
+/// How far a run is summed.
+struct Summed {
+    /// Where the run's first block lies in the segment.
+    start: u64,
+    end: u64,
+    /// Of the chunk that `end` is in; that of nothing at a chunk's begin.
+    crc: u32,
+}
+
+impl Summed {
+    /// Sums up to the position `to`, if that is further on.
+    fn advance(&mut self, buf: &[u8], to: u64, sums: &mut Vec<ChunkSum>) {
+        while self.end < to {
+            let stop = to.min(round_down(self.end, CHUNK_BYTES) + CHUNK_BYTES);
+            let bytes = &buf[index(self.end - self.start)..index(stop - self.start)];
+            let crc = crc32c_append(self.crc, bytes);
+            sums.push(ChunkSum { end: stop, crc });
+            self.end = stop;
+            self.crc = match stop.is_multiple_of(CHUNK_BYTES) {
+                true => crc32c(&[]),
+                false => crc,
+            };
+        }
+    }
 }
 
 /// The group's newest segment. While the group goes around the journal nobody else opens it: the

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::error::is_full;
 use crate::group::Group;
 use crate::journal::Item;
+use crate::map::ChunkSum;
 use crate::reference::Place;
 
 /// Written at once, unless one entry is larger.
@@ -42,11 +43,25 @@ pub(crate) struct Bulk {
 #[derive(Clone)]
 pub(crate) struct Chain {
     pub base_offset: Offset,
-    /// The end of what was placed, or is on its way there.
-    pub end: u64,
+    pub end: ChainEnd,
+    begun: TimestampMs,
+}
+
+/// The end of what was placed, or is on its way there.
+#[derive(Clone)]
+pub(crate) struct ChainEnd {
+    pub position: u64,
     /// What is behind the last whole block.
     pub tail: Vec<u8>,
-    begun: TimestampMs,
+    /// `SegmentMap::open_sum` as of the last whole block.
+    pub sum: u32,
+}
+
+/// Where an entry of a run lies, and the sums of the blocks that end in it.
+#[derive(Clone)]
+pub(crate) struct Placed {
+    pub place: Place,
+    pub sums: Box<[ChunkSum]>,
 }
 
 /// Entries to write at once, and where.
@@ -165,8 +180,11 @@ impl Group {
         }
         let chain = Chain {
             base_offset: map.base_offset,
-            end: map.whole,
-            tail: map.tail.to_vec(),
+            end: ChainEnd {
+                position: map.whole,
+                tail: map.tail.to_vec(),
+                sum: map.open_sum(),
+            },
             begun: map.begun,
         };
         if let Some(bulk) = &mut self.bulk {
@@ -193,7 +211,7 @@ impl Group {
                 break;
             };
             let with = bytes + count(entry.data.len());
-            let fits = chain.end + with <= self.config.segment_bytes_max;
+            let fits = chain.end.position + with <= self.config.segment_bytes_max;
             let is_full = with > RUN_BYTES_MAX && bytes > 0;
             if is_closed || !fits || is_full || !self.may_go_around(entry, entry_bytes_min) {
                 break;
@@ -269,12 +287,12 @@ impl<F: Clone> Core<F> {
         })
     }
 
-    /// The data of a run are durable where `places` says: the journal may refer to them.
-    pub(crate) fn run_done(&mut self, group: GroupId, run: &Run, places: &[Place]) {
+    /// The data of a run are durable where `placed` says: the journal may refer to them.
+    pub(crate) fn run_done(&mut self, group: GroupId, run: &Run, placed: Vec<Placed>) {
         let Some(state) = self.groups.get_mut(&group) else {
             return;
         };
-        for (entry, place) in run.entries.iter().zip(places) {
+        for (entry, placed) in run.entries.iter().zip(placed) {
             let at = state.place(entry.index);
             let Some(bulk) = &mut state.bulk else {
                 return;
@@ -287,7 +305,8 @@ impl<F: Clone> Core<F> {
                 bulk.broken = true;
                 return;
             };
-            tail.place = Some(*place);
+            tail.place = Some(placed.place);
+            tail.sums = Some(placed.sums);
             bulk.queue.pop_front();
             bulk.started = bulk.started.saturating_sub(1);
             let (index, term) = (entry.index, entry.term);
@@ -298,8 +317,8 @@ impl<F: Clone> Core<F> {
         self.fill();
     }
 
-    /// A run is on its way; the next one goes behind it.
-    pub(crate) fn run_started(&mut self, group: GroupId, run: &Run, end: u64, tail: Vec<u8>) {
+    /// A run is on its way; the next one goes behind it, where `end` says.
+    pub(crate) fn run_started(&mut self, group: GroupId, run: &Run, end: ChainEnd) {
         let bulk = self.groups.get_mut(&group).and_then(|g| g.bulk.as_mut());
         let Some(bulk) = bulk else {
             return;
@@ -307,7 +326,6 @@ impl<F: Clone> Core<F> {
         bulk.started += run.entries.len();
         if let Some(chain) = &mut bulk.chain {
             chain.end = end;
-            chain.tail = tail;
         }
     }
 

@@ -15,7 +15,7 @@ use crate::bulk::Bulk;
 use crate::cache::SegmentId;
 use crate::codec::count;
 use crate::frame::RowHint;
-use crate::map::{SegmentMap, term_at};
+use crate::map::{ChunkSum, SegmentMap, term_at};
 use crate::record::GroupRecord;
 use crate::reference::Place;
 use crate::unit::{Framing, is_bare};
@@ -35,6 +35,15 @@ pub(crate) struct TailEntry {
     pub sequence: u64,
     /// Where its data are in the newest segment, if they are not in the journal.
     pub place: Option<Place>,
+    /// Of the blocks that end in these data, if they were placed by this process.
+    pub sums: Option<Box<[ChunkSum]>>,
+}
+
+/// What [`Group::settleable`] finds.
+pub(crate) struct Settleable {
+    pub entries: Vec<Entry>,
+    pub place: Option<Place>,
+    pub sums: Option<Vec<ChunkSum>>,
 }
 
 /// One segment, as far as it is known without opening its files.
@@ -304,6 +313,7 @@ impl Group {
             entry,
             sequence: UNFRAMED,
             place: None,
+            sums: None,
         });
         Appended { added, removed }
     }
@@ -368,13 +378,15 @@ impl Group {
     }
 
     /// The committed entries after the settled ones, without a gap, of at most about `bytes_max`;
-    /// and whether their data are in the segment already, which is so for all or none.
-    pub(crate) fn settleable(&self, bytes_max: u64) -> (Vec<Entry>, Option<Place>) {
+    /// where the first one's data are in the segment already, which is so for all or none; and the
+    /// sums of these data, if all are known.
+    pub(crate) fn settleable(&self, bytes_max: u64) -> Settleable {
         let from = self.place(self.settled.index.next());
         let to = self.place(self.committed.next());
         let mut next = self.settled.index.next();
         let mut bytes = 0;
         let mut entries = Vec::new();
+        let mut sums = Some(Vec::new());
         let first = self.tail.range(from..to).next().and_then(|t| t.place);
         for t in self.tail.range(from..to) {
             let differs = t.place.is_some() != first.is_some();
@@ -384,8 +396,16 @@ impl Group {
             next = next.next();
             bytes += count(t.entry.data.len());
             entries.push(t.entry.clone());
+            match (&mut sums, &t.sums) {
+                (Some(sums), Some(more)) => sums.extend_from_slice(more),
+                _ => sums = None,
+            }
         }
-        (entries, first)
+        Settleable {
+            entries,
+            place: first,
+            sums,
+        }
     }
 
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {

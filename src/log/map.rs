@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use corelog_base::{
-    Entry, EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs, crc32c, crc32c_combine,
+    Entry, EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs, crc32c, crc32c_append,
 };
 
 use crate::cache::SegmentId;
@@ -30,6 +30,13 @@ pub(crate) struct Mark {
     pub index: LogIndex,
     /// Of all entries of the segment before this one.
     pub max_timestamp_before: TimestampMs,
+}
+
+/// CRC32C of a chunk's bytes up to `end`, a position in the segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ChunkSum {
+    pub end: u64,
+    pub crc: u32,
 }
 
 /// All that is known of one segment. Describes only what is durable, but for the moment between
@@ -217,17 +224,35 @@ impl SegmentMap {
         while !data.is_empty() {
             let room = CHUNK_BYTES - self.bytes % CHUNK_BYTES;
             let (here, rest) = data.split_at(data.len().min(index(room)));
-            let sum = crc32c(here);
-            let chunk = index(self.bytes / CHUNK_BYTES);
-            if self.bytes.is_multiple_of(CHUNK_BYTES) {
-                assert_eq!(self.chunks.len(), chunk);
-                self.chunks.push(sum);
-            } else {
-                let last = &mut self.chunks[chunk];
-                *last = crc32c_combine(*last, sum, count(here.len()));
-            }
-            self.bytes += count(here.len());
+            let before = self.open_sum();
+            self.extend_summed(&[ChunkSum {
+                end: self.bytes + count(here.len()),
+                crc: crc32c_append(before, here),
+            }]);
             data = rest;
+        }
+    }
+
+    /// The CRC of the last chunk's bytes, if more of it may follow; that of nothing otherwise.
+    pub(crate) fn open_sum(&self) -> u32 {
+        match self.bytes.is_multiple_of(CHUNK_BYTES) {
+            true => crc32c(&[]),
+            false => *self.chunks.last().expect("a chunk was begun"),
+        }
+    }
+
+    /// Adds bytes that were written and summed: at least once in each chunk, and to its end before
+    /// another one.
+    pub(crate) fn extend_summed(&mut self, sums: &[ChunkSum]) {
+        for sum in sums {
+            assert!(self.bytes < sum.end);
+            let chunk = index(self.bytes / CHUNK_BYTES);
+            assert_eq!(index((sum.end - 1) / CHUNK_BYTES), chunk);
+            match self.chunks.get_mut(chunk) {
+                Some(last) => *last = sum.crc,
+                None => self.chunks.push(sum.crc),
+            }
+            self.bytes = sum.end;
         }
     }
 

@@ -240,6 +240,7 @@ fn adopt<F: Clone>(core: &mut Core<F>, restored: RestoredGroup, kept: Kept, move
             entry,
             sequence: if moved { UNFRAMED } else { sequence },
             place,
+            sums: None,
         });
     }
     if !moved {

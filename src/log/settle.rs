@@ -14,7 +14,7 @@ use crate::bulk::Bulk;
 use crate::codec::{count, index, round_down};
 use crate::core::Core;
 use crate::group::{Group, SegmentMeta, folder, map_path, segment_path};
-use crate::map::SegmentMap;
+use crate::map::{ChunkSum, SegmentMap};
 use crate::unit::{Framing, is_bare};
 
 /// What one cycle takes at most, unless one entry is larger.
@@ -37,6 +37,8 @@ pub(crate) struct Cycle {
     pub seals: bool,
     /// The entries' data are in the file already.
     pub placed: bool,
+    /// Of these data, if they are known.
+    pub sums: Option<Vec<ChunkSum>>,
 }
 
 impl Cycle {
@@ -88,15 +90,24 @@ impl Cycle {
         file_bytes.next_multiple_of(block as usize)
     }
 
-    /// The same for entries that were placed: their data are summed where they are.
+    /// The same for entries that were placed.
     pub(crate) fn advance_placed(&mut self, block: u32) {
-        let mut left = index(self.file_bytes(block));
+        let file_bytes = self.file_bytes(block);
+        let sums = self.sums.take();
+        let end = self.map.bytes + file_bytes;
+        if let Some(sums) = &sums {
+            self.map.extend_summed(sums);
+            assert_eq!(self.map.bytes, end, "summed to the last whole block");
+        }
+        let mut left = index(file_bytes);
         let mut tail = Vec::new();
         let held = std::mem::take(&mut self.map.tail);
         let data = self.entries.iter().filter(|e| !is_bare(e)).map(|e| &e.data);
         for piece in std::iter::once(&held).chain(data) {
             let (here, rest) = piece.split_at(left.min(piece.len()));
-            self.map.extend(here);
+            if sums.is_none() {
+                self.map.extend(here);
+            }
             left -= here.len();
             tail.extend_from_slice(rest);
         }
@@ -126,7 +137,9 @@ impl Group {
                 SegmentMap::begin(group, self.settled, terms, now)
             }
         };
-        let (mut entries, place) = self.settleable(CYCLE_BYTES_MAX);
+        let settleable = self.settleable(CYCLE_BYTES_MAX);
+        let (mut entries, mut sums) = (settleable.entries, settleable.sums);
+        let place = settleable.place;
         if let Some(place) = place {
             let place = (place.base_offset, place.position);
             assert_eq!(
@@ -152,7 +165,10 @@ impl Group {
             end += bytes;
             taken += 1;
         }
-        entries.truncate(taken);
+        if taken < entries.len() {
+            entries.truncate(taken);
+            sums = None;
+        }
         seals &= !self.bulk.as_ref().is_some_and(Bulk::is_running);
         if entries.is_empty() && !seals {
             return None;
@@ -167,6 +183,7 @@ impl Group {
             end,
             seals,
             placed: place.is_some(),
+            sums,
         })
     }
 
@@ -203,6 +220,7 @@ impl<F: Clone> Core<F> {
             end: 0,
             seals: false,
             placed: false,
+            sums: None,
         })
     }
 

@@ -215,8 +215,9 @@ impl<R: Runtime> Log<R> {
 impl<F: Clone> Core<F> {
     pub(crate) fn take_spare(&mut self, bytes: usize) -> AlignedBuf {
         let bytes = bytes.max(1);
-        match self.spare.iter().position(|b| b.capacity() >= bytes) {
-            Some(at) => self.spare.swap_remove(at),
+        // The last one given back is the likeliest to be in the cache.
+        match self.spare.iter().rposition(|b| b.capacity() >= bytes) {
+            Some(at) => self.spare.remove(at),
             None => AlignedBuf::with_capacity(bytes.next_power_of_two()),
         }
     }

@@ -29,6 +29,8 @@ use crate::watchdog::Watchdog;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A drain that takes longer ends the process all the same: what is acknowledged is on disk.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// How long memory that was freed is kept for the next who needs some.
+const FREED_MEMORY_KEPT: Duration = Duration::from_secs(10);
 
 /// Runs a broker until SIGTERM or SIGINT. A second signal ends the process at once.
 ///
@@ -36,6 +38,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(60);
 /// Why it could not start, or what failed, in words that say what to do.
 pub fn serve(settings: &Settings) -> Result<(), String> {
     settings.check()?;
+    corelog_rt::keep_freed_memory(FREED_MEMORY_KEPT);
     let descriptors = check_host(settings)?;
     let _lock = lock(&settings.data)?;
     let _latency = Hold::take(settings.latency)?;

@@ -9,6 +9,7 @@
 //! which state is shared by reference counting: above it, a core's state is reached through
 //! [`Shared::with`], which cannot be held across an await.
 
+mod allocator;
 mod blocking;
 mod buffer;
 mod cold;
@@ -27,6 +28,7 @@ pub mod ring;
 mod seam;
 mod sys;
 
+pub use allocator::keep_freed_memory;
 pub use buffer::AlignedBuf;
 pub use cold::space;
 pub use cores::{CommitMode, CorePlan, Cores, Heartbeats, Options};

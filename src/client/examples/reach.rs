@@ -6,12 +6,13 @@
 //! topics `reach-one` (1 partition) and `reach-many` (1,000 partitions) must exist. Everything is
 //! acks=all over one connection, so client and broker share the machine. Three comparisons: one
 //! record of 1 KiB in flight against a bare write and flush plus a loopback round trip; batches of
-//! 1 MiB, pipelined, against direct writes with a flush after each; and small batches to 1,000 partitions against one: the same bytes as one batch,
-//! and the same batches, which are then a request each.
+//! 1 MiB, pipelined, against direct writes with a flush after each, of a file that was written before
+//! and of a new one, as segments are; and small batches to 1,000 partitions against one: the same
+//! bytes as one batch, and the same batches, which are then a request each.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -47,7 +48,7 @@ fn main() -> Outcome<()> {
     let words = arguments.next().unwrap_or_default();
     let rounds = arguments.next().map_or(Ok(ROUNDS), |text| text.parse())?;
     let mut broker = Connection::open(&address)?;
-    let floor = Floor::new(Path::new(&dir))?;
+    let floor = Floor::new(Path::new(&dir), FLOOR_BYTES)?;
     let one = |value: usize| frame("reach-one", &[0], value);
     let small = [one(1024)?];
     let large = [one((1 << 20) - 200)?];
@@ -81,8 +82,14 @@ fn main() -> Outcome<()> {
         add("1 MiB write + fdatasync", 1 << 20, &mut || {
             floor.writes(1 << 20, LARGE_OPERATIONS)
         })?;
+        add("1 MiB write + fdatasync, new file", 1 << 20, &mut || {
+            Floor::new(Path::new(&dir), 0)?.writes(1 << 20, LARGE_OPERATIONS)
+        })?;
         add("produce 1 MiB, 8 in flight", 1 << 20, &mut || {
             broker.run(&large, LARGE_OPERATIONS, 8)
+        })?;
+        add("produce 1 MiB, 32 in flight", 1 << 20, &mut || {
+            broker.run(&large, LARGE_OPERATIONS, 32)
         })?;
         let bytes = SPREAD << 10;
         add(
@@ -185,8 +192,14 @@ impl Connection {
         head.copy_from_slice(&frame[..CORRELATION_AT + 4]);
         head[CORRELATION_AT..].copy_from_slice(&self.correlation.to_be_bytes());
         self.correlation += 1;
-        self.stream.write_all(&head)?;
-        self.stream.write_all(&frame[CORRELATION_AT + 4..])?;
+        let rest = &frame[CORRELATION_AT + 4..];
+        let parts = [IoSlice::new(&head), IoSlice::new(rest)];
+        let sent = self.stream.write_vectored(&parts)?;
+        // What a socket takes of it at once is more than the head.
+        let sent = sent
+            .checked_sub(head.len())
+            .ok_or("the socket takes nothing")?;
+        self.stream.write_all(&rest[sent..])?;
         Ok(())
     }
 
@@ -209,17 +222,19 @@ impl Connection {
     }
 }
 
-/// Direct writes with a flush after each, on a file that was written before.
+/// Direct writes with a flush after each.
 struct Floor {
     file: File,
     memory: Vec<u8>,
     aligned: usize,
+    prewritten: usize,
 }
 
 const FLOOR_BYTES: usize = 64 << 20;
 
 impl Floor {
-    fn new(dir: &Path) -> Outcome<Self> {
+    /// `prewritten` bytes are written and flushed before, and written again in turn.
+    fn new(dir: &Path, prewritten: usize) -> Outcome<Self> {
         let path = dir.join("reach.floor");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
@@ -231,8 +246,9 @@ impl Floor {
             file,
             memory,
             aligned,
+            prewritten,
         };
-        for position in (0..FLOOR_BYTES).step_by(1 << 20) {
+        for position in (0..prewritten).step_by(1 << 20) {
             floor
                 .file
                 .write_all_at(floor.part(1 << 20), position as u64)?;
@@ -250,7 +266,10 @@ impl Floor {
         let mut each = Vec::new();
         for i in 0..count {
             let before = Instant::now();
-            let position = (i * bytes % FLOOR_BYTES) as u64;
+            let position = match self.prewritten {
+                0 => (i * bytes) as u64,
+                prewritten => (i * bytes % prewritten) as u64,
+            };
             self.file.write_all_at(self.part(bytes), position)?;
             self.file.sync_data()?;
             each.push(before.elapsed());
