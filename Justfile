@@ -105,6 +105,10 @@ peers *ARGUMENTS: _release
 peers-transactions *ARGUMENTS: _release
     BINARY={{release}} bench/peers/run transactions {{ARGUMENTS}}
 
+# Both runtimes, parked and spinning, with and without latency = "low", by both protocols
+bench-runtimes *ARGUMENTS: _release
+    BINARY={{release}} bench/peers/run runtimes {{ARGUMENTS}}
+
 # The binary that is shipped and measured
 dist:
     cargo build --profile dist

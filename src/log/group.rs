@@ -39,13 +39,6 @@ pub(crate) struct TailEntry {
     pub sums: Option<Box<[ChunkSum]>>,
 }
 
-/// What [`Group::settleable`] finds.
-pub(crate) struct Settleable {
-    pub entries: Vec<Entry>,
-    pub place: Option<Place>,
-    pub sums: Option<Vec<ChunkSum>>,
-}
-
 /// One segment, as far as it is known without opening its files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SegmentMeta {
@@ -375,37 +368,6 @@ impl Group {
             self.tail.shrink_to(8);
         }
         dropped
-    }
-
-    /// The committed entries after the settled ones, without a gap, of at most about `bytes_max`;
-    /// where the first one's data are in the segment already, which is so for all or none; and the
-    /// sums of these data, if all are known.
-    pub(crate) fn settleable(&self, bytes_max: u64) -> Settleable {
-        let from = self.place(self.settled.index.next());
-        let to = self.place(self.committed.next());
-        let mut next = self.settled.index.next();
-        let mut bytes = 0;
-        let mut entries = Vec::new();
-        let mut sums = Some(Vec::new());
-        let first = self.tail.range(from..to).next().and_then(|t| t.place);
-        for t in self.tail.range(from..to) {
-            let differs = t.place.is_some() != first.is_some();
-            if t.entry.index != next || bytes > bytes_max || differs {
-                break;
-            }
-            next = next.next();
-            bytes += count(t.entry.data.len());
-            entries.push(t.entry.clone());
-            match (&mut sums, &t.sums) {
-                (Some(sums), Some(more)) => sums.extend_from_slice(more),
-                _ => sums = None,
-            }
-        }
-        Settleable {
-            entries,
-            place: first,
-            sums,
-        }
     }
 
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {

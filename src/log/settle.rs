@@ -15,6 +15,7 @@ use crate::codec::{count, index, round_down};
 use crate::core::Core;
 use crate::group::{Group, SegmentMeta, folder, map_path, segment_path};
 use crate::map::{ChunkSum, SegmentMap};
+use crate::reference::Place;
 use crate::unit::{Framing, is_bare};
 
 /// What one cycle takes at most, unless one entry is larger.
@@ -124,7 +125,45 @@ impl Cycle {
     }
 }
 
+/// What [`Group::settleable`] finds.
+struct Settleable {
+    entries: Vec<Entry>,
+    place: Option<Place>,
+    sums: Option<Vec<ChunkSum>>,
+}
+
 impl Group {
+    /// The committed entries after the settled ones, without a gap, of at most about `bytes_max`;
+    /// where the first one's data are in the segment already, which is so for all or none; and the
+    /// sums of these data, if all are known.
+    fn settleable(&self, bytes_max: u64) -> Settleable {
+        let from = self.place(self.settled.index.next());
+        let to = self.place(self.committed.next());
+        let mut next = self.settled.index.next();
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        let mut sums = Some(Vec::new());
+        let first = self.tail.range(from..to).next().and_then(|t| t.place);
+        for t in self.tail.range(from..to) {
+            let differs = t.place.is_some() != first.is_some();
+            if t.entry.index != next || bytes > bytes_max || differs {
+                break;
+            }
+            next = next.next();
+            bytes += count(t.entry.data.len());
+            entries.push(t.entry.clone());
+            match (&mut sums, &t.sums) {
+                (Some(sums), Some(more)) => sums.extend_from_slice(more),
+                _ => sums = None,
+            }
+        }
+        Settleable {
+            entries,
+            place: first,
+            sums,
+        }
+    }
+
     /// The next cycle; None if there is nothing to do.
     fn cycle(&self, group: GroupId, dir: &Path, now: TimestampMs) -> Option<Cycle> {
         let framing = Framing::of(group);

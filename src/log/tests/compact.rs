@@ -3,60 +3,30 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::{GROUP, PARTITION, TOPIC, on_core};
 use corelog_base::{
-    CoreId, Entry, EntryKind, GroupId, HardState, LeaderEpoch, LogIndex, Offset, PartitionIndex,
-    Term, TimestampMs, TopicId,
+    CoreId, Entry, EntryKind, HardState, LeaderEpoch, LogIndex, Offset, Term, TimestampMs,
 };
 use corelog_log::{
-    CompactionConfig, Event, GroupConfig, JournalId, JournalOptions, Log, NoCheckpoints, Options,
-    Read, salvage, scan, verify,
+    CompactionConfig, Event, GroupConfig, JournalId, Log, NoCheckpoints, Options, Read, salvage,
+    scan, verify,
 };
 use corelog_record::{BatchBuilder, Codec, batches, records};
-use corelog_rt::ring::{self, RingRuntime};
-use corelog_rt::{CorePlan, Runtime};
+use corelog_rt::Runtime;
+use corelog_rt::ring::RingRuntime;
 
-const GROUP: GroupId = GroupId(7);
-const TOPIC: TopicId = TopicId([3; 16]);
-const PARTITION: PartitionIndex = PartitionIndex(2);
+mod common;
+
 const RECORDS: i64 = 4;
 const KEYS: i64 = 10;
 const ENTRIES: u64 = 600;
 
-fn on_core<T: Send + 'static, F: Future<Output = T> + 'static>(
-    body: impl Fn(RingRuntime) -> F + Send + Sync + 'static,
-) -> T {
-    let (sender, receiver) = mpsc::channel();
-    let plan = CorePlan {
-        core: CoreId(0),
-        cpu: None,
-    };
-    let cores = ring::start(vec![plan], Default::default(), move |rt| {
-        let (body, sender) = (body(rt), sender.clone());
-        async move { sender.send(body.await).unwrap() }
-    });
-    cores.expect("io_uring is allowed here").join();
-    receiver.recv().unwrap()
-}
-
 fn options(dir: &Path) -> Options {
-    Options {
-        dir: dir.to_path_buf(),
-        journal: JournalOptions {
-            file_bytes: 2 << 20,
-            files_max: 4,
-            prewrite_bytes: 1 << 20,
-            ..JournalOptions::default()
-        },
-        disk_reserve_bytes: 0,
-        settle_bytes: 16 << 10,
-        ..Options::default()
-    }
+    common::options(dir, 16 << 10)
 }
 
 fn config() -> GroupConfig {

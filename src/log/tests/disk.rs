@@ -2,58 +2,29 @@
 //! restart with other cores, and every flipped bit of it is found.
 
 use std::fs;
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 
 use bytes::Bytes;
+use common::{GROUP, PARTITION, TOPIC, on_core};
 use corelog_base::{
-    CoreId, Entry, EntryKind, GroupId, HardState, LogIndex, LogStart, Offset, PartitionIndex, Term,
-    TimestampMs, TopicId,
+    CoreId, Entry, EntryKind, HardState, LogIndex, LogStart, Offset, Term, TimestampMs,
 };
 use corelog_log::{
-    Entries, Event, GroupConfig, JournalId, JournalOptions, Kind, Log, NoCheckpoints, Options,
-    Read, Scan, scan, verify,
+    Entries, Event, GroupConfig, JournalId, Kind, Log, NoCheckpoints, Options, Read, Scan, scan,
+    verify,
 };
 use corelog_record::{BatchBuilder, Codec};
-use corelog_rt::ring::{self, RingRuntime};
-use corelog_rt::{CorePlan, Runtime};
+use corelog_rt::Runtime;
+use corelog_rt::ring::RingRuntime;
 
-const GROUP: GroupId = GroupId(7);
-const TOPIC: TopicId = TopicId([3; 16]);
-const PARTITION: PartitionIndex = PartitionIndex(2);
+mod common;
+
 const RECORDS: i64 = 3;
-
-/// Runs the body on one core of the ring, and gives what it returns.
-fn on_core<T: Send + 'static, F: Future<Output = T> + 'static>(
-    body: impl Fn(RingRuntime) -> F + Send + Sync + 'static,
-) -> T {
-    let (sender, receiver) = mpsc::channel();
-    let plan = CorePlan {
-        core: CoreId(0),
-        cpu: None,
-    };
-    let cores = ring::start(vec![plan], Default::default(), move |rt| {
-        let (body, sender) = (body(rt), sender.clone());
-        async move { sender.send(body.await).unwrap() }
-    });
-    cores.expect("io_uring is allowed here").join();
-    receiver.recv().unwrap()
-}
 
 fn options(dir: &Path) -> Options {
     Options {
-        dir: dir.to_path_buf(),
-        journal: JournalOptions {
-            file_bytes: 2 << 20,
-            files_max: 4,
-            prewrite_bytes: 1 << 20,
-            ..JournalOptions::default()
-        },
         tail_cache_bytes_max: 32 << 10,
-        disk_reserve_bytes: 0,
-        settle_bytes: 64 << 10,
-        ..Options::default()
+        ..common::options(dir, 64 << 10)
     }
 }
 

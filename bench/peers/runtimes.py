@@ -1,0 +1,143 @@
+"""Both runtimes, parked and spinning, with and without `latency = low`, each by both protocols.
+
+The broker has one core for its shard, the generator the other: a core that spins would otherwise
+take its time from the generator. All take turns, A B C A B C; a broker is started for each turn.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+from brokers import Corelog
+
+BROKER_CORE, GENERATOR_CORE = "0", "1"
+WORKLOADS = {
+    "steady": ["--rate", "2000", "--size", "1024", "--mode", "both"],
+    "single": ["--rate", "max", "--size", "1024", "--mode", "produce",
+               "--connections", "16", "--in-flight", "16"],
+}
+DRIVERS = ["kafka", "native"]
+
+
+class Configured(Corelog):
+    """One of the eight, all flushed."""
+
+    def __init__(self, options, runtime, waits, latency):
+        super().__init__(options, "disk")
+        self.configured = (runtime, waits, latency)
+
+    def command(self):
+        runtime, waits, latency = self.configured
+        command = [
+            self.options.binary, "serve", "--data", self.dir, "--cores", f"{BROKER_CORE}-{BROKER_CORE}",
+            "--listen-kafka", f"127.0.0.1:{self.port}",
+            "--listen-http", f"127.0.0.1:{self.port + 1}",
+            "--listen-native", f"127.0.0.1:{self.port + 2}",
+            "--runtime", runtime, "-s", f"latency={latency}",
+        ]
+        return command + (["--spin"] if waits == "spinning" else [])
+
+
+def measure(broker, driver, workload, options):
+    """One run; None if the benchmark failed. With the cores' worth of time that the broker took."""
+    out = os.path.join(options.build, "runtimes-run")
+    shutil.rmtree(out, ignore_errors=True)
+    port = broker.port + (2 if driver == "native" else 0)
+    before = broker.cpu_seconds()
+    done = subprocess.run(
+        [
+            "taskset", "-c", GENERATOR_CORE, options.binary, "bench", "run", "--driver", driver,
+            "--bootstrap", f"127.0.0.1:{port}", "--topic", f"{workload}-{driver}",
+            "--duration", f"{options.seconds}s", "--warmup", "1s", *WORKLOADS[workload], "--out", out,
+        ],
+        capture_output=True, text=True,
+    )
+    path = os.path.join(out, "result.json")
+    if not os.path.exists(path):
+        print(f"  {workload} by {driver} failed: {done.stderr.strip()[-300:]}", file=sys.stderr)
+        return None
+    with open(path) as file:
+        result = json.load(file)
+    publish, end = result["publish_latency_us"] or {}, result["end_to_end_latency_us"] or {}
+    return {
+        "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
+        "p50": publish.get("p50"), "p99": publish.get("p99"),
+        "end p50": end.get("p50"), "end p99": end.get("p99"),
+        "cores": (broker.cpu_seconds() - before) / (options.seconds + 1),
+    }
+
+
+def turn(configured, options):
+    """Starts, measures and stops one broker."""
+    broker = Configured(options, *configured)
+    broker.start()
+    try:
+        for workload, driver in itertools.product(WORKLOADS, DRIVERS):
+            row = measure(broker, driver, workload, options)
+            if row is not None:
+                yield {"configured": configured, "workload": workload, "driver": driver, **row}
+    finally:
+        broker.stop()
+
+
+def median(rows, key):
+    values = [row[key] for row in rows if row.get(key) is not None]
+    return statistics.median(values) if values else None
+
+
+def cell(rows, keys, form):
+    values = [median(rows, key) for key in keys]
+    return " / ".join("–" if value is None else form.format(value) for value in values)
+
+
+def table(rows, workload, driver):
+    lines = {
+        "steady": "| | publish p50 / p99 µs | end to end p50 / p99 µs | cores | runs, not valid |",
+        "single": "| | records/s | publish p50 / p99 µs | cores | runs, not valid |",
+    }
+    lines = [lines[workload], "|---|---|---|---|---|"]
+    chosen = [row for row in rows if (row["workload"], row["driver"]) == (workload, driver)]
+    for configured in dict.fromkeys(tuple(row["configured"]) for row in chosen):
+        own = [row for row in chosen if tuple(row["configured"]) == configured]
+        wrong = sum(not row["valid"] for row in own)
+        latencies = cell(own, ["p50", "p99"], "{:,.0f}")
+        middle = {
+            "steady": f"{latencies} | {cell(own, ['end p50', 'end p99'], '{:,.0f}')}",
+            "single": f"{cell(own, ['rate'], '{:,.0f}')} | {latencies}",
+        }[workload]
+        name = "{}, {}, latency {}".format(*configured)
+        lines.append(f"| {name} | {middle} | {cell(own, ['cores'], '{:.2f}')} | {len(own)}, {wrong} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="measured in each run")
+    parser.add_argument("--port", type=int, default=25600, help="and the two after it")
+    options = parser.parse_args()
+    every = list(itertools.product(["ring", "glommio"], ["parked", "spinning"], ["normal", "low"]))
+    rows = []
+    for round_, configured in itertools.product(range(options.rounds), every):
+        print(f"round {round_ + 1}: {', '.join(configured)}", file=sys.stderr)
+        try:
+            rows += turn(configured, options)
+        except RuntimeError as error:
+            print(f"  left out: {error}", file=sys.stderr)
+        # After each turn, so that an end by Ctrl-C keeps what there is.
+        with open(os.path.join(options.build, "runtimes.json"), "w") as file:
+            json.dump(rows, file, indent=1)
+    for workload, driver in itertools.product(WORKLOADS, DRIVERS):
+        print(f"### {workload}, by the {driver} driver\n\n{table(rows, workload, driver)}\n")
+    return 0 if rows else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+//! What the tests of a log on a real file system share.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::mpsc;
+
+use corelog_base::{CoreId, GroupId, PartitionIndex, TopicId};
+use corelog_log::{JournalOptions, Options};
+use corelog_rt::CorePlan;
+use corelog_rt::ring::{self, RingRuntime};
+
+pub(crate) const GROUP: GroupId = GroupId(7);
+pub(crate) const TOPIC: TopicId = TopicId([3; 16]);
+pub(crate) const PARTITION: PartitionIndex = PartitionIndex(2);
+
+/// Runs the body on one core of the ring, and gives what it returns.
+pub(crate) fn on_core<T: Send + 'static, F: Future<Output = T> + 'static>(
+    body: impl Fn(RingRuntime) -> F + Send + Sync + 'static,
+) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let plan = CorePlan {
+        core: CoreId(0),
+        cpu: None,
+    };
+    let cores = ring::start(vec![plan], Default::default(), move |rt| {
+        let (body, sender) = (body(rt), sender.clone());
+        async move { sender.send(body.await).unwrap() }
+    });
+    cores.expect("io_uring is allowed here").join();
+    receiver.recv().unwrap()
+}
+
+/// Small journals, and cycles of so many bytes.
+pub(crate) fn options(dir: &Path, settle_bytes: u64) -> Options {
+    Options {
+        dir: dir.to_path_buf(),
+        journal: JournalOptions {
+            file_bytes: 2 << 20,
+            files_max: 4,
+            prewrite_bytes: 1 << 20,
+            ..JournalOptions::default()
+        },
+        disk_reserve_bytes: 0,
+        settle_bytes,
+        ..Options::default()
+    }
+}
