@@ -1,5 +1,6 @@
 //! `corelog log verify`: checks a stopped node's files.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,32 @@ pub async fn verify<R: Runtime>(rt: &R, dir: &Path) -> Result<Vec<Finding>, Erro
     for folder in folders(rt, dir).await? {
         check_folder(rt, &folder, &mut findings).await?;
     }
+    let starts = restored.groups().iter().map(|g| (g.group, g.start.offset));
+    let starts: BTreeMap<GroupId, Offset> = starts.collect();
+    for finding in &mut findings {
+        let start = finding.group.and_then(|group| starts.get(&group));
+        finding.leave_out_below(start.copied().unwrap_or_default());
+    }
     Ok(findings)
+}
+
+impl Finding {
+    /// What lies below the log start is not served any more, and so not lost: the segment is there
+    /// only for what comes after.
+    fn leave_out_below(&mut self, start: Offset) {
+        let Some(offsets) = &mut self.offsets else {
+            return;
+        };
+        if offsets.start >= start {
+            return;
+        }
+        if offsets.end > start {
+            offsets.start = start;
+        } else {
+            self.offsets = None;
+            self.what += ", below the log start: nothing is lost";
+        }
+    }
 }
 
 /// The journals that are there, whatever the placement says.

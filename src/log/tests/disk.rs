@@ -400,3 +400,39 @@ fn every_flipped_byte_of_a_segment_is_found_by_read_and_by_verify() {
         }
     });
 }
+
+#[test]
+fn damage_below_the_log_start_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_path_buf();
+    on_core(move |rt| {
+        let path = path.clone();
+        async move {
+            let log = first(&rt, &path).await;
+            write(&log, 1..=300, 1500).await;
+            let start = log.start_at(GROUP, Offset(60)).unwrap();
+            log.set_start(GROUP, start);
+            log.close().await.unwrap();
+            let folder = path.join("topics").join(TOPIC.to_string()).join("2");
+            let segment = folder.join(format!("{:020}.log", 0));
+            let sound = fs::read(&segment).unwrap();
+            // In a chunk below the start, and in the one that holds it.
+            for (at, lost) in [(100, None), (70_000, Some(Offset(60)))] {
+                let mut bytes = sound.clone();
+                bytes[at] ^= 4;
+                fs::write(&segment, &bytes).unwrap();
+                let findings = verify(&rt, &path).await.unwrap();
+                assert!(!findings.is_empty());
+                for finding in findings {
+                    assert_eq!(finding.path, segment);
+                    let from = finding.offsets.as_ref().map(|offsets| offsets.start);
+                    assert_eq!(from, lost, "{at}: {finding:?}");
+                    let told = finding
+                        .what
+                        .ends_with("below the log start: nothing is lost");
+                    assert_eq!(told, lost.is_none(), "{at}: {finding:?}");
+                }
+            }
+        }
+    });
+}
