@@ -5,7 +5,7 @@
 //! batch shares that moment. What follows are letters of a 16 letter alphabet, so that a codec
 //! halves it at best.
 
-use corelog_base::{Monotonic, Random, TimestampMs, crc32c, crc32c_combine};
+use corelog_base::{Monotonic, Random, TimestampMs, crc32c};
 use corelog_record::{BatchBuilder, BatchHeader, Codec, compress, records};
 
 use crate::settings::SIZE_BYTES_MIN;
@@ -18,8 +18,6 @@ const CRC_AT: usize = 17;
 const CHECKED_FROM: usize = 21;
 
 const STAMP_BYTES: usize = SIZE_BYTES_MIN;
-/// From here on, the checksum of what never changes is computed once.
-const FIXED_BYTES_MIN: usize = 16 << 10;
 const LETTERS: &[u8; 16] = b"etaoinshrdlucmfw";
 /// A consumer of this benchmark takes no batch that is larger than what a run may write.
 pub(crate) const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
@@ -31,8 +29,6 @@ pub(crate) struct Template {
     /// The first byte of the send time in `batch` or, if compressed, in `section`.
     time_at: usize,
     packed: Option<Packed>,
-    /// Where what never changes begins, and its checksum.
-    fixed: Option<(usize, u32)>,
 }
 
 /// What is compressed anew for each send, because the send time stands in it.
@@ -76,16 +72,12 @@ impl Template {
                 batch,
                 time_at: time_at - BatchHeader::BYTES,
                 packed: Some(Packed { codec, section }),
-                fixed: None,
             };
         }
-        let from = time_at + 8;
-        let fixed = (batch.len() - from >= FIXED_BYTES_MIN).then(|| (from, crc32c(&batch[from..])));
         Self {
             batch,
             time_at,
             packed: None,
-            fixed,
         }
     }
 
@@ -110,13 +102,7 @@ impl Template {
                 self.batch[LENGTH_AT..LENGTH_FROM].copy_from_slice(&length.to_be_bytes());
             }
         }
-        let crc = match self.fixed {
-            None => crc32c(&self.batch[CHECKED_FROM..]),
-            Some((from, fixed)) => {
-                let changed = crc32c(&self.batch[CHECKED_FROM..from]);
-                crc32c_combine(changed, fixed, (self.batch.len() - from) as u64)
-            }
-        };
+        let crc = crc32c(&self.batch[CHECKED_FROM..]);
         self.batch[CRC_AT..CHECKED_FROM].copy_from_slice(&crc.to_be_bytes());
         &self.batch
     }

@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 
 from brokers import Corelog
 
@@ -48,7 +49,7 @@ def measure(broker, driver, workload, options):
     out = os.path.join(options.build, "runtimes-run")
     shutil.rmtree(out, ignore_errors=True)
     port = broker.port + (2 if driver == "native" else 0)
-    before = broker.cpu_seconds()
+    begin, before = time.monotonic(), broker.cpu_seconds()
     done = subprocess.run(
         [
             "taskset", "-c", GENERATOR_CORE, options.binary, "bench", "run", "--driver", driver,
@@ -57,6 +58,7 @@ def measure(broker, driver, workload, options):
         ],
         capture_output=True, text=True,
     )
+    cores = (broker.cpu_seconds() - before) / (time.monotonic() - begin)
     path = os.path.join(out, "result.json")
     if not os.path.exists(path):
         print(f"  {workload} by {driver} failed: {done.stderr.strip()[-300:]}", file=sys.stderr)
@@ -68,7 +70,7 @@ def measure(broker, driver, workload, options):
         "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
         "p50": publish.get("p50"), "p99": publish.get("p99"),
         "end p50": end.get("p50"), "end p99": end.get("p99"),
-        "cores": (broker.cpu_seconds() - before) / (options.seconds + 1),
+        "cores": cores,
     }
 
 

@@ -9,7 +9,7 @@ mod pauses;
 mod random;
 mod time;
 
-pub use crc::{Crc32c, crc32c, crc32c_append, crc32c_combine};
+pub use crc::{Crc32c, crc32c, crc32c_append};
 pub use entry::{Entry, EntryKind, HardState, LogStart, Replica};
 pub use id::{
     CoreId, GroupId, LeaderEpoch, LogIndex, NodeId, Offset, PartitionIndex, ProducerEpoch,

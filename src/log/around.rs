@@ -14,7 +14,6 @@ use crate::codec::{count, index, round_down};
 use crate::group::{folder, segment_path};
 use crate::map::{CHUNK_BYTES, ChunkSum};
 use crate::reference::Place;
-use crate::unit::batch_sum;
 
 /// How long entries wait for the settling of those before them.
 const TAKE_OVER_MAX: Duration = Duration::from_millis(50);
@@ -195,7 +194,7 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Placed>, ChainEn
             base_offset: run.chain.base_offset,
             position,
             written: 0,
-            crc: batch_sum(&entry.data),
+            crc: crc32c(&entry.data),
         };
         position += count(entry.data.len());
         summed.advance(buf, round_down(position, block), &mut sums);

@@ -1,7 +1,9 @@
 //! A map's records on disk: each written twice, the newest on top of those before.
 
 use bytes::Bytes;
-use corelog_base::{EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs, crc32c};
+use corelog_base::{
+    EntryKind, GroupId, LogIndex, Offset, Term, TimestampMs, crc32c, crc32c_append,
+};
 use corelog_rt::AlignedBuf;
 
 use crate::codec::{count, count_u32, get, get_i64, get_u16, get_u32, get_u64, index, put};
@@ -243,10 +245,10 @@ fn parse_record(bytes: &[u8]) -> Option<(&[u8], usize)> {
         return None;
     }
     let sum = get_u32(record, 8)?;
-    let parts = crc32c(record.get(12..)?);
+    let rest = record.get(12..)?;
     let mut head: [u8; 12] = get(record, 0)?;
     put(&mut head, 8, [0; 4]);
-    let all = corelog_base::crc32c_combine(crc32c(&head), parts, count(length - 12));
+    let all = crc32c_append(crc32c(&head), rest);
     let stride = index(u64::from(get_u32(record, 140)?));
     let sound = all == sum
         && get_u16(record, 16)? == VERSION

@@ -1,6 +1,6 @@
 //! How entries lie in a segment: Kafka's batches as they are, or metadata behind 32 bytes.
 
-use corelog_base::{Entry, GroupId, Offset, TimestampMs, crc32c};
+use corelog_base::{Entry, GroupId, Offset, TimestampMs, crc32c, crc32c_append};
 
 use crate::codec::{count_u32, get, get_i64, get_u32, put};
 
@@ -18,8 +18,6 @@ pub(crate) const METADATA_BYTES: usize = 32;
 const KAFKA_BYTES: usize = 61;
 /// Base offset and length, which the length of a batch does not count.
 const KAFKA_PREFIX: usize = 12;
-/// Where a batch has the CRC32C of all that follows it.
-const KAFKA_SUM_AT: usize = 17;
 
 /// One entry's place in a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,11 +79,7 @@ impl Framing {
         put(&mut bytes, 4, count_u32(entry.data.len()).to_le_bytes());
         put(&mut bytes, 8, entry.base_offset.0.to_le_bytes());
         put(&mut bytes, 16, entry.next_offset.0.to_le_bytes());
-        let sum = corelog_base::crc32c_combine(
-            crc32c(&bytes[..24]),
-            crc32c(&entry.data),
-            entry.data.len() as u64,
-        );
+        let sum = crc32c_append(crc32c(&bytes[..24]), &entry.data);
         put(&mut bytes, 24, sum.to_le_bytes());
         Some(bytes)
     }
@@ -97,20 +91,6 @@ impl Framing {
             Self::Metadata => parse_metadata(bytes),
         }
     }
-}
-
-/// The CRC32C of a batch. Most of it is known: the batch was validated when it came, and carries the
-/// sum of all but its first 21 bytes.
-pub(crate) fn batch_sum(batch: &[u8]) -> u32 {
-    let covered = batch.get(KAFKA_SUM_AT + 4..);
-    let known = get(batch, KAFKA_SUM_AT).map(u32::from_be_bytes);
-    let (Some(covered), Some(known)) = (covered, known) else {
-        return crc32c(batch);
-    };
-    let first = crc32c(&batch[..KAFKA_SUM_AT + 4]);
-    let sum = corelog_base::crc32c_combine(first, known, covered.len() as u64);
-    debug_assert_eq!(sum, crc32c(batch), "the batch was validated");
-    sum
 }
 
 /// Whether an entry is kept in the map instead of the segment.

@@ -3,12 +3,15 @@
 use std::any::Any;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
+
+use corelog_base::CoreId;
 
 use super::{GlommioRuntime, start};
 use crate::conformance::{self, Harness};
 use crate::real_host::{self, Panics};
-use crate::{Options, Runtime, conformance_tests};
+use crate::{CorePlan, Options, Runtime, conformance_tests};
 
 struct Glommio {
     _folder: tempfile::TempDir,
@@ -68,6 +71,44 @@ fn exhausted_descriptors_are_an_error() {
     real_host::alone(name, || {
         conformance::exhausted_descriptors_are_an_error(&Glommio::new());
     });
+}
+
+/// How much of its time a core that has nothing to do takes of its CPU, in millionths.
+fn idle_share(spin: bool) -> u64 {
+    let plan = CorePlan {
+        core: CoreId(0),
+        cpu: crate::allowed_cpus().first().copied(),
+    };
+    let options = Options {
+        spin,
+        ..Options::default()
+    };
+    let (sender, receiver) = mpsc::channel();
+    let cores = start(vec![plan], options, move |rt| {
+        let sender = sender.clone();
+        async move {
+            let (before, begin) = (ran_ns(), rt.now());
+            rt.sleep(Duration::from_millis(300)).await;
+            let passed = rt.now().since(begin).as_nanos() as u64;
+            sender
+                .send((ran_ns() - before) * 1_000_000 / passed)
+                .unwrap();
+        }
+    });
+    cores.unwrap().join();
+    receiver.recv().unwrap()
+}
+
+/// For how long this thread has run on a CPU.
+fn ran_ns() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_core_that_spins_does_not_park() {
+    let (parked, spinning) = (idle_share(false), idle_share(true));
+    assert!(spinning > 10 * parked, "{spinning} beside {parked}");
 }
 
 #[test]

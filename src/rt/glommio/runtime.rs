@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::glommio::timer::Timer;
-use ::glommio::{LocalExecutorBuilder, Placement};
+use ::glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use corelog_base::{CoreId, Monotonic, Random, TimestampMs, entropy};
 use slab::Slab;
 
@@ -63,12 +63,7 @@ where
     cores::launch(plans, move |plan, ready, pulse| {
         let made = Blocking::start().and_then(|blocking| {
             cores::pin(plan);
-            // The thread is pinned already; glommio's own way refuses where a pin is not allowed.
-            let mut builder = LocalExecutorBuilder::new(Placement::Unbound);
-            if options.spin {
-                builder = builder.spin_before_park(SPIN);
-            }
-            Ok((builder.make().map_err(io::Error::from)?, blocking))
+            Ok((executor(plan, options)?, blocking))
         });
         match made {
             Err(error) => ready.failed(error),
@@ -88,6 +83,22 @@ where
             }
         }
     })
+}
+
+fn executor(plan: CorePlan, options: Options) -> io::Result<LocalExecutor> {
+    // Only an executor that glommio has bound to a CPU spins.
+    if let Some(cpu) = plan.cpu.filter(|_| options.spin) {
+        let builder = LocalExecutorBuilder::new(Placement::Fixed(cpu)).spin_before_park(SPIN);
+        match builder.make() {
+            Ok(executor) => return Ok(executor),
+            Err(error) => {
+                tracing::warn!(core = plan.core.0, cpu, %error, "the core parks instead of spinning");
+            }
+        }
+    }
+    // The thread is pinned already, where that is allowed; glommio's own way refuses where not.
+    let builder = LocalExecutorBuilder::new(Placement::Unbound);
+    builder.make().map_err(io::Error::from)
 }
 
 async fn run<F, Fut>(rt: GlommioRuntime, main: &F, pulse: Pulse)

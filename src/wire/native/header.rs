@@ -9,7 +9,7 @@
 //!  8  u64  correlation id
 //! ```
 
-use corelog_base::crc32c;
+use corelog_base::{crc32c, crc32c_append};
 
 use crate::{Error, ErrorKind};
 
@@ -154,7 +154,7 @@ impl Header {
 }
 
 fn checksum(fields: &[u8], meta: &[u8]) -> u32 {
-    corelog_base::crc32c_combine(crc32c(fields), crc32c(meta), meta.len() as u64)
+    crc32c_append(crc32c(fields), meta)
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
