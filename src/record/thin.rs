@@ -16,6 +16,7 @@ use crate::header::{
     ATTRIBUTES_AT, Attributes, BASE_TIMESTAMP_AT, MAX_TIMESTAMP_AT, RECORD_COUNT_AT,
 };
 use crate::stamp::{get, put};
+use crate::walk::head;
 use crate::{BatchHeader, Codec, Error, Kind, builder, compress};
 
 /// What compaction looks at of a record; its headers are not read.
@@ -58,23 +59,12 @@ impl<'a> BareRecords<'a> {
 
     fn record(&mut self) -> Result<BareRecord<'a>, Error> {
         let start = self.at();
-        let bytes = self
-            .cursor
-            .nullable_bytes()?
-            .ok_or(Error::new(Kind::Length, "a record's length is negative"))?;
-        let mut cursor = Cursor::new(bytes);
-        let _attributes = cursor.u8()?;
-        let timestamp_delta = cursor.varlong()?;
-        let offset_delta = cursor.varint()?;
-        if offset_delta < self.delta_min || offset_delta > self.header.last_offset_delta {
-            return Err(Error::new(Kind::Count, "a record's offset is out of order"));
-        }
-        self.delta_min = offset_delta.saturating_add(1);
+        let head = head(&mut self.cursor, &self.header, &mut self.delta_min)?;
         Ok(BareRecord {
-            offset: self.header.base_offset.plus(i64::from(offset_delta)),
-            timestamp: self.header.time_of(timestamp_delta)?,
-            key: cursor.nullable_bytes()?,
-            has_value: cursor.nullable_bytes()?.is_some(),
+            offset: head.offset,
+            timestamp: head.timestamp,
+            key: head.key,
+            has_value: head.value.is_some(),
             place: start..self.at(),
         })
     }

@@ -121,6 +121,43 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
+/// A record up to its headers.
+pub(crate) struct Head<'a> {
+    pub(crate) offset: Offset,
+    pub(crate) timestamp: TimestampMs,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    /// Its headers, unread.
+    pub(crate) rest: Cursor<'a>,
+}
+
+/// Takes the next record of a batch's section. `delta_min` is the lowest offset delta that it may
+/// have, and becomes that of the one behind it.
+pub(crate) fn head<'a>(
+    section: &mut Cursor<'a>,
+    header: &BatchHeader,
+    delta_min: &mut i32,
+) -> Result<Head<'a>, Error> {
+    let bytes = section
+        .nullable_bytes()?
+        .ok_or(Error::new(Kind::Length, "a record's length is negative"))?;
+    let mut rest = Cursor::new(bytes);
+    let _attributes = rest.u8()?;
+    let timestamp_delta = rest.varlong()?;
+    let offset_delta = rest.varint()?;
+    if offset_delta < *delta_min || offset_delta > header.last_offset_delta {
+        return Err(Error::new(Kind::Count, "a record's offset is out of order"));
+    }
+    *delta_min = offset_delta.saturating_add(1);
+    Ok(Head {
+        offset: header.base_offset.plus(i64::from(offset_delta)),
+        timestamp: header.time_of(timestamp_delta)?,
+        key: rest.nullable_bytes()?,
+        value: rest.nullable_bytes()?,
+        rest,
+    })
+}
+
 /// The records of one batch, from its decompressed record section.
 ///
 /// Offsets must ascend within the header's range. At the end the count must be the header's and no
@@ -148,26 +185,13 @@ impl<'a> RecordIter<'a> {
     }
 
     fn record(&mut self) -> Result<Record<'a>, Error> {
-        let bytes = self
-            .cursor
-            .nullable_bytes()?
-            .ok_or(Error::new(Kind::Length, "a record's length is negative"))?;
-        let mut cursor = Cursor::new(bytes);
-        let _attributes = cursor.u8()?;
-        let timestamp_delta = cursor.varlong()?;
-        let offset_delta = cursor.varint()?;
-        if offset_delta < self.delta_min || offset_delta > self.header.last_offset_delta {
-            return Err(Error::new(Kind::Count, "a record's offset is out of order"));
-        }
-        self.delta_min = offset_delta.saturating_add(1);
-        let key = cursor.nullable_bytes()?;
-        let value = cursor.nullable_bytes()?;
+        let head = head(&mut self.cursor, &self.header, &mut self.delta_min)?;
         Ok(Record {
-            offset: self.header.base_offset.plus(i64::from(offset_delta)),
-            timestamp: self.header.time_of(timestamp_delta)?,
-            key,
-            value,
-            headers: Headers::parse(cursor)?,
+            offset: head.offset,
+            timestamp: head.timestamp,
+            key: head.key,
+            value: head.value,
+            headers: Headers::parse(head.rest)?,
         })
     }
 

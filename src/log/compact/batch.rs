@@ -11,10 +11,10 @@ use corelog_record::{
 };
 use corelog_rt::Runtime;
 
+use super::key_hash::siphash;
 use super::key_table::KeyTable;
 use super::pace::Pace;
 use super::plan::Plan;
-use super::siphash::siphash;
 use crate::{AbortedRange, LastOf, Log};
 
 /// A batch that decompresses to more than this is kept as it is; a compacted topic takes no such one.

@@ -2,7 +2,7 @@
 
 use corelog_base::Offset;
 
-use super::siphash::HashKey;
+use super::key_hash::HashKey;
 use crate::codec::{count, index};
 
 /// The hash, and the offset plus one; 0 is an empty slot.
@@ -80,7 +80,7 @@ impl KeyTable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::siphash::siphash;
+    use super::super::key_hash::siphash;
     use super::*;
 
     fn hash(table: &KeyTable, n: u64) -> [u64; 2] {

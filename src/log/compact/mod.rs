@@ -6,6 +6,7 @@
 //! stable offset. See *Compaction* in the formats.
 
 mod batch;
+mod key_hash;
 mod key_table;
 mod pace;
 mod pass;
@@ -13,7 +14,6 @@ mod plan;
 mod queue;
 mod replace;
 mod sink;
-mod siphash;
 mod source;
 
 pub(crate) use queue::Queue;

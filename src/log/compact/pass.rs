@@ -4,11 +4,11 @@ use corelog_base::Offset;
 use corelog_rt::Runtime;
 
 use super::batch::{Left, Sieve, Worker};
+use super::key_hash::HashKey;
 use super::key_table::KeyTable;
 use super::plan::Plan;
 use super::replace::replace;
 use super::sink::Sink;
-use super::siphash::HashKey;
 use super::source::Source;
 use crate::group::{SegmentMeta, segment_path};
 use crate::map::SegmentMap;
