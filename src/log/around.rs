@@ -16,7 +16,7 @@ use crate::map::{CHUNK_BYTES, ChunkSum};
 use crate::reference::Place;
 
 /// How long entries wait for the settling of those before them.
-const TAKE_OVER_MAX: Duration = Duration::from_millis(50);
+const TAKE_OVER_MAX: Duration = Duration::from_millis(150);
 /// How long a group that has nothing to write keeps its way: taking over costs a wait.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
