@@ -18,7 +18,7 @@ from brokers import Corelog
 
 BROKER_CORE, GENERATOR_CORE = "0", "1"
 WORKLOADS = {
-    "steady": ["--rate", "2000", "--size", "1024", "--mode", "both"],
+    "steady": ["--rate", "4000", "--size", "1024", "--mode", "both"],
     "single": ["--rate", "max", "--size", "1024", "--mode", "produce",
                "--connections", "16", "--in-flight", "16"],
 }

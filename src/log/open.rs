@@ -217,10 +217,10 @@ fn adopt<F: Clone>(core: &mut Core<F>, restored: RestoredGroup, kept: Kept, move
     group.committed = restored.settled.index;
     group.terms = restored.terms;
     group.segments = Segments {
-        unsure: kept
-            .newest
-            .as_ref()
-            .is_some_and(|map| map.settled.index > kept.record_settled.index),
+        // Of a segment in which nothing is settled the journal knows nothing.
+        unsure: kept.newest.as_ref().is_some_and(|map| {
+            map.settled.index > kept.record_settled.index || map.settled.index < map.base_index
+        }),
         sure: kept.record_settled,
         clean: kept.clean,
         list: kept.segments,

@@ -96,7 +96,13 @@ async fn flush<R: Runtime>(log: &Log<R>, group: GroupId, unsure: Unsure) -> Resu
 
 async fn rewrite_segment<R: Runtime>(rt: &R, unsure: &Unsure, path: &Path) -> io::Result<()> {
     let map = &unsure.map;
-    let file = rt.open(path, OpenMode::ReadWrite).await?;
+    let file = match rt.open(path, OpenMode::ReadWrite).await {
+        // Nothing is settled in it, and its name may be lost where its map's is not.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && map.bytes == 0 => {
+            rt.open(path, OpenMode::CreateNew).await?
+        }
+        other => other?,
+    };
     let block = u64::from(file.alignment());
     let from = map
         .mark_for_index(unsure.sure.index)
