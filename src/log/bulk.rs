@@ -283,9 +283,13 @@ impl<F: Clone> Core<F> {
             return TakeOver::No;
         }
         let is_busy = self.busy.contains_key(&group);
+        let flushed_through = self.journal.flushed_through;
         let Some(state) = self.groups.get_mut(&group).filter(|g| !g.removed) else {
             return TakeOver::No;
         };
+        if state.needs_cut_off(flushed_through) {
+            return TakeOver::No;
+        }
         // Who works on the segment may be about to seal it.
         if is_busy {
             return TakeOver::Wait;

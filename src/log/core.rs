@@ -349,6 +349,7 @@ impl<F: Clone> Core<F> {
         let flushed = frame.attached.flush.then_some(frame.live_from);
         self.journal.done(frame.file, buf, frame.sequence, flushed);
         for row in &frame.rows {
+            self.cut_is_said(row.group);
             let Some(state) = self.groups.get(&row.group) else {
                 continue;
             };

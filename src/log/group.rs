@@ -139,6 +139,9 @@ pub(crate) struct Segments {
     pub sure: Position,
     /// Waits in the queue of groups that are due.
     pub queued: bool,
+    /// Entries from this one on were placed behind the newest one's end and cut off. Until the
+    /// journal says so, a start looks for their data there.
+    pub cut_placed: Option<LogIndex>,
     /// Segments below the flushed log start are to be unlinked.
     pub trim_due: bool,
     /// The newest one is to be sealed by the next cycle, whatever its size.
@@ -314,6 +317,10 @@ impl Group {
     fn cut(&mut self, from: LogIndex) -> u64 {
         assert!(from > self.settled.index, "a settled entry is final");
         let at = self.place(from);
+        let cut_placed = &mut self.segments.cut_placed;
+        if cut_placed.is_some() || self.tail.range(at..).any(|t| t.place.is_some()) {
+            *cut_placed = Some(cut_placed.map_or(from, |before| before.min(from)));
+        }
         let removed: u64 = self.tail.drain(at..).map(|t| memory_of(&t.entry)).sum();
         self.unsettled_bytes -= removed;
         if let Some(bulk) = &mut self.bulk {

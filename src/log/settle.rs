@@ -230,6 +230,18 @@ impl Group {
         })
     }
 
+    /// Whether what lies behind the newest segment's end may be needed by a start, though it was cut
+    /// off: the journal does not hold what came in its place.
+    pub(crate) fn needs_cut_off(&self, flushed_through: u64) -> bool {
+        self.segments.cut_placed.is_some_and(|from| {
+            let said = self
+                .tail
+                .get(self.place(from))
+                .is_some_and(|t| t.entry.index == from && t.sequence <= flushed_through);
+            from > self.settled.index && !said
+        })
+    }
+
     fn terms_upto_settled(&self) -> Vec<crate::TermStart> {
         let upto = self
             .terms
@@ -239,9 +251,24 @@ impl Group {
 }
 
 impl<F: Clone> Core<F> {
+    /// A frame is flushed: settling may have waited for what it says of the group.
+    pub(crate) fn cut_is_said(&mut self, group: GroupId) {
+        let flushed_through = self.journal.flushed_through;
+        if let Some(state) = self.groups.get_mut(&group)
+            && state.segments.cut_placed.is_some()
+            && !state.needs_cut_off(flushed_through)
+        {
+            state.segments.cut_placed = None;
+            self.ask(group);
+        }
+    }
+
     /// The next cycle of a group that no other job works on.
     pub(crate) fn plan(&self, group: GroupId, now: TimestampMs) -> Option<Cycle> {
         let state = self.groups.get(&group).filter(|g| !g.removed)?;
+        if state.needs_cut_off(self.journal.flushed_through) {
+            return None;
+        }
         state.cycle(group, &self.options.dir, now)
     }
 

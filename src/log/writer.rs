@@ -93,6 +93,9 @@ async fn write<R: Runtime>(log: &Log<R>, mut frame: Frame<R::File>) {
         Err(error) => c.fence(format!("write journal frame: {error}")),
     });
     log.wake.events.notify();
+    if log.with(|c| !c.due.is_empty()) {
+        log.wake.settle.notify();
+    }
 }
 
 /// A commit makes nothing else durable, so frames that were only written need a flush of their

@@ -109,6 +109,8 @@ impl Conductor {
             commit()?;
         }
         if before.is_some() {
+            let sure = Placement::make_sure(&dir);
+            sure.map_err(|e| format!("flush {}: {e}", dir.display()))?;
             self.retire(&placement).await?;
         }
         self.all(|| Order::Start).await?;

@@ -59,6 +59,13 @@ impl Placement {
         }))
     }
 
+    /// What was loaded is durable when this returns: a kill may have come between its rename and the
+    /// flush of the folder, and a power loss would bring the one before back, whose journals are
+    /// about to go.
+    pub(crate) fn make_sure(dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
     /// Durable when it returns.
     pub(crate) fn commit(&self, dir: &Path) -> io::Result<()> {
         let stored = Stored {

@@ -54,9 +54,11 @@ fn a_log_keeps_its_promise() {
     );
 }
 
-/// Failed once. 900997: bulk began in an empty segment whose map was not durable after a kill, and at
-/// the power loss that followed the map was gone.
-const FOUND: [u64; 1] = [900_997];
+/// Each failed once. 900997: bulk began in an empty segment whose map was not durable after a kill, and
+/// at the power loss that followed the map was gone. 930152: a segment was sealed while the journal
+/// still referred to what was cut off behind its end. 930434: the placement that a start read was not
+/// durable, and the journals of the one before were removed.
+const FOUND: [u64; 3] = [900_997, 930_152, 930_434];
 
 #[test]
 fn seeds_that_found_something_stay_sound() {

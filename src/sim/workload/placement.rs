@@ -120,6 +120,8 @@ pub(crate) async fn find(rt: &SimRuntime, cores: u16) -> Result<(Placement, Scan
     rt.create_dir_all(dir).await?;
     rt.sync_dir(Path::new("/")).await?;
     let old = Placement::read(rt).await?;
+    // A kill may have come between its rename and the flush of the folder.
+    rt.sync_dir(dir).await?;
     retire(rt, dir, &old.journals).await?;
     let found = scan(rt, dir, &old.journals).await?;
     Ok((old.for_cores(rt, cores), found))
