@@ -299,7 +299,7 @@ impl<F: Clone> Core<F> {
         let settles = state.committed > state.settled.index || is_full;
         let asks = outcome == TakeOver::Wait && settles;
         if asks {
-            self.ask(group);
+            self.ask_first(group);
         }
         outcome
     }

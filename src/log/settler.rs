@@ -46,6 +46,17 @@ impl<F: Clone> Core<F> {
         }
     }
 
+    /// Puts a group before all others: somebody waits for it.
+    pub(crate) fn ask_first(&mut self, group: GroupId) {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return;
+        };
+        if std::mem::replace(&mut state.segments.queued, true) {
+            self.due.retain(|due| *due != group);
+        }
+        self.due.push_front(group);
+    }
+
     /// The next group that is due and free.
     fn pop_due(&mut self) -> Option<Hold> {
         if self.disk.fenced.is_some() || self.disk.settle_stalled || self.busy.len() >= JOBS_MAX {
