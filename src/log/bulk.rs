@@ -5,9 +5,7 @@
 //! persisted. Settling them is a record in the map. See *Bulk* in the formats.
 //!
 //! A group goes this way only from a moment at which all its earlier entries are settled, so that
-//! the segment's bytes stay in order, and leaves it at the first entry that is not for it. At the end
-//! of a segment it waits, with what is behind it, until the settler has sealed that one and begun the
-//! next.
+//! the segment's bytes stay in order, and leaves it at the first entry that does not fit.
 
 use std::collections::VecDeque;
 use std::io;
@@ -37,8 +35,6 @@ pub(crate) struct Bulk {
     started: usize,
     /// Where the next entry goes; None until everything before the queue is settled.
     chain: Option<Chain>,
-    /// The segment that takes no more, until the one behind it has begun.
-    full: Option<Offset>,
     /// Something of the queue, or something that was placed, was cut off.
     broken: bool,
     pub notify: Notify,
@@ -87,8 +83,6 @@ pub(crate) enum Next {
     Run(Run),
     /// Nothing waits.
     Idle,
-    /// The next entry is for the next segment.
-    Full,
     /// The group goes back to the journal.
     End,
 }
@@ -99,7 +93,6 @@ impl Bulk {
             queue: VecDeque::new(),
             started: 0,
             chain: None,
-            full: None,
             broken: false,
             notify: Notify::new(),
         }
@@ -108,11 +101,6 @@ impl Bulk {
     pub(crate) fn push(&mut self, index: LogIndex, term: Term) {
         self.queue.push_back((index, term));
         self.notify.notify();
-    }
-
-    /// The segment that is to be sealed, with another one behind it.
-    pub(crate) fn full(&self) -> Option<Offset> {
-        self.full
     }
 
     /// Something was cut off: positions behind it are not what the next entry gets.
@@ -183,11 +171,7 @@ impl Group {
         if settled.next() != *first {
             return TakeOver::Wait;
         }
-        let newest = self.segments.newest.clone();
-        if newest.as_ref().map(|map| map.base_offset) == bulk.full && bulk.full.is_some() {
-            return TakeOver::Wait;
-        }
-        let Some(map) = newest.filter(|map| !map.sealed) else {
+        let Some(map) = self.segments.newest.clone().filter(|map| !map.sealed) else {
             return TakeOver::No;
         };
         let usable = !self.segments.unsure && self.damage.is_empty();
@@ -205,7 +189,6 @@ impl Group {
         };
         if let Some(bulk) = &mut self.bulk {
             bulk.chain = Some(chain);
-            bulk.full = None;
         }
         TakeOver::Done
     }
@@ -228,18 +211,9 @@ impl Group {
                 break;
             };
             let with = bytes + count(entry.data.len());
-            if !self.may_go_around(entry, entry_bytes_min) {
-                break;
-            }
             let fits = chain.end.position + with <= self.config.segment_bytes_max;
-            if is_closed || !fits {
-                let is_next = entries.is_empty() && with <= self.config.segment_bytes_max;
-                if is_next && chain.end.position > 0 {
-                    return Next::Full;
-                }
-                break;
-            }
-            if with > RUN_BYTES_MAX && bytes > 0 {
+            let is_full = with > RUN_BYTES_MAX && bytes > 0;
+            if is_closed || !fits || is_full || !self.may_go_around(entry, entry_bytes_min) {
                 break;
             }
             bytes = with;
@@ -295,9 +269,7 @@ impl<F: Clone> Core<F> {
             return TakeOver::Wait;
         }
         let outcome = state.take_over(now);
-        let is_full = state.bulk.as_ref().is_some_and(|bulk| bulk.full.is_some());
-        let settles = state.committed > state.settled.index || is_full;
-        let asks = outcome == TakeOver::Wait && settles;
+        let asks = outcome == TakeOver::Wait && state.committed > state.settled.index;
         if asks {
             self.ask_first(group);
         }
@@ -317,14 +289,6 @@ impl<F: Clone> Core<F> {
         state.map_or(Next::End, |g| {
             g.next_run(self.options.bulk.entry_bytes_min, now)
         })
-    }
-
-    /// Nothing is under way, and the segment takes no more.
-    pub(crate) fn segment_full(&mut self, group: GroupId) {
-        let bulk = self.groups.get_mut(&group).and_then(|g| g.bulk.as_mut());
-        if let Some(bulk) = bulk {
-            bulk.full = bulk.chain.take().map(|chain| chain.base_offset);
-        }
     }
 
     /// The data of a run are durable where `placed` says: the journal may refer to them.
