@@ -6,7 +6,7 @@ use corelog_sim::Site;
 use corelog_sim::workload::{log, seeds};
 
 /// Seeds whose operations are looked at.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 48;
 /// Times that each line fails, in different seeds and places.
 const TIMES: usize = 3;
 
