@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use corelog_base::{GroupId, Offset, crc32c, crc32c_append};
+use corelog_base::{GroupId, Offset, crc32c};
 use corelog_rt::{AlignedBuf, File, Notify, OpenMode, Runtime, Shared, timeout};
 
 use crate::Log;
@@ -12,7 +12,7 @@ use crate::bulk::{ChainEnd, Next, Placed, Run, TakeOver};
 use crate::cache::SegmentId;
 use crate::codec::{count, index, round_down};
 use crate::group::{folder, segment_path};
-use crate::map::{CHUNK_BYTES, ChunkSum};
+use crate::map::{CHUNK_BYTES, Summed};
 use crate::reference::Place;
 
 /// How long entries wait for the settling of those before them.
@@ -180,18 +180,20 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Placed>, ChainEn
     buf.extend_from_slice(&begin.tail);
     let start = round_down(begin.position, block);
     let mut summed = Summed {
-        start,
         end: start,
         crc: begin.sum,
     };
+    // What is behind the sums so far in the buffer, up to a position.
+    let unsummed =
+        |summed: &Summed, to: u64| index(summed.end - start)..index(to.max(summed.end) - start);
     let mut position = begin.position;
     let mut placed = Vec::new();
     for entry in &run.entries {
         let mut sums = Vec::new();
         for piece in entry.data.chunks(index(CHUNK_BYTES)) {
             buf.extend_from_slice(piece);
-            let copied = start + count(buf.len());
-            summed.advance(buf, round_down(copied, CHUNK_BYTES), &mut sums);
+            let copied = round_down(start + count(buf.len()), CHUNK_BYTES);
+            summed.advance(&buf[unsummed(&summed, copied)], &mut sums);
         }
         let place = Place {
             base_offset: run.chain.base_offset,
@@ -200,7 +202,10 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Placed>, ChainEn
             crc: crc32c(&entry.data),
         };
         position += count(entry.data.len());
-        summed.advance(buf, round_down(position, block), &mut sums);
+        summed.advance(
+            &buf[unsummed(&summed, round_down(position, block))],
+            &mut sums,
+        );
         placed.push(Placed {
             place,
             sums: sums.into(),
@@ -217,32 +222,6 @@ fn lay_out(run: &Run, buf: &mut AlignedBuf, block: u64) -> (Vec<Placed>, ChainEn
     };
     buf.set_len(whole);
     (placed, end)
-}
-
-/// How far a run is summed.
-struct Summed {
-    /// Where the run's first block lies in the segment.
-    start: u64,
-    end: u64,
-    /// Of the chunk that `end` is in; that of nothing at a chunk's begin.
-    crc: u32,
-}
-
-impl Summed {
-    /// Sums up to the position `to`, if that is further on.
-    fn advance(&mut self, buf: &[u8], to: u64, sums: &mut Vec<ChunkSum>) {
-        while self.end < to {
-            let stop = to.min(round_down(self.end, CHUNK_BYTES) + CHUNK_BYTES);
-            let bytes = &buf[index(self.end - self.start)..index(stop - self.start)];
-            let crc = crc32c_append(self.crc, bytes);
-            sums.push(ChunkSum { end: stop, crc });
-            self.end = stop;
-            self.crc = match stop.is_multiple_of(CHUNK_BYTES) {
-                true => crc32c(&[]),
-                false => crc,
-            };
-        }
-    }
 }
 
 /// The group's newest segment. While the group goes around the journal nobody else opens it: the

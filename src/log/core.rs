@@ -349,11 +349,13 @@ impl<F: Clone> Core<F> {
         let flushed = frame.attached.flush.then_some(frame.live_from);
         self.journal.done(frame.file, buf, frame.sequence, flushed);
         for row in &frame.rows {
-            self.cut_is_said(row.group);
             let Some(state) = self.groups.get(&row.group) else {
                 continue;
             };
             let told = state.config.durability == Durability::Memory;
+            if state.segments.cut_placed.is_some() {
+                self.cut_is_said(row.group);
+            }
             if row.first == LogIndex(0) || row.carried || told {
                 continue;
             }

@@ -39,6 +39,31 @@ pub(crate) struct ChunkSum {
     pub crc: u32,
 }
 
+/// How far a segment's bytes are summed.
+pub(crate) struct Summed {
+    pub end: u64,
+    /// Of the chunk that `end` is in; that of nothing at a chunk's begin.
+    pub crc: u32,
+}
+
+impl Summed {
+    /// Sums the bytes at `end`, chunk by chunk.
+    pub(crate) fn advance(&mut self, mut bytes: &[u8], sums: &mut Vec<ChunkSum>) {
+        while !bytes.is_empty() {
+            let room = CHUNK_BYTES - self.end % CHUNK_BYTES;
+            let (here, rest) = bytes.split_at(bytes.len().min(index(room)));
+            let crc = crc32c_append(self.crc, here);
+            self.end += count(here.len());
+            sums.push(ChunkSum { end: self.end, crc });
+            self.crc = match self.end.is_multiple_of(CHUNK_BYTES) {
+                true => crc32c(&[]),
+                false => crc,
+            };
+            bytes = rest;
+        }
+    }
+}
+
 /// All that is known of one segment. Describes only what is durable, but for the moment between
 /// a settle's writes and its end, when a copy of it runs ahead.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -220,17 +245,14 @@ impl SegmentMap {
     }
 
     /// Sums bytes that were written at `bytes`.
-    pub(crate) fn extend(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            let room = CHUNK_BYTES - self.bytes % CHUNK_BYTES;
-            let (here, rest) = data.split_at(data.len().min(index(room)));
-            let before = self.open_sum();
-            self.extend_summed(&[ChunkSum {
-                end: self.bytes + count(here.len()),
-                crc: crc32c_append(before, here),
-            }]);
-            data = rest;
-        }
+    pub(crate) fn extend(&mut self, data: &[u8]) {
+        let mut summed = Summed {
+            end: self.bytes,
+            crc: self.open_sum(),
+        };
+        let mut sums = Vec::new();
+        summed.advance(data, &mut sums);
+        self.extend_summed(&sums);
     }
 
     /// The CRC of the last chunk's bytes, if more of it may follow; that of nothing otherwise.

@@ -176,9 +176,11 @@ impl Group {
                 SegmentMap::begin(group, self.settled, terms, now)
             }
         };
-        let settleable = self.settleable(CYCLE_BYTES_MAX);
-        let (mut entries, mut sums) = (settleable.entries, settleable.sums);
-        let place = settleable.place;
+        let Settleable {
+            mut entries,
+            place,
+            mut sums,
+        } = self.settleable(CYCLE_BYTES_MAX);
         if let Some(place) = place {
             let place = (place.base_offset, place.position);
             assert_eq!(
@@ -247,13 +249,12 @@ impl Group {
 }
 
 impl<F: Clone> Core<F> {
-    /// A frame is flushed: settling may have waited for what it says of the group.
+    /// A frame is flushed that says something of a group of which placed entries were cut off:
+    /// settling may have waited for it.
     pub(crate) fn cut_is_said(&mut self, group: GroupId) {
         let flushed_through = self.journal.flushed_through;
-        if let Some(state) = self.groups.get_mut(&group)
-            && state.segments.cut_placed.is_some()
-            && !state.needs_cut_off(flushed_through)
-        {
+        let state = self.groups.get_mut(&group);
+        if let Some(state) = state.filter(|g| !g.needs_cut_off(flushed_through)) {
             state.segments.cut_placed = None;
             self.ask(group);
         }

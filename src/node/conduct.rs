@@ -105,12 +105,13 @@ impl Conductor {
             let committed = placement.commit(&dir);
             committed.map_err(|e| format!("write {}: {e}", dir.join("placement").display()))
         };
-        if before.as_ref().is_some_and(|before| *before != placement) {
-            commit()?;
-        }
-        if before.is_some() {
-            let sure = Placement::make_sure(&dir);
-            sure.map_err(|e| format!("flush {}: {e}", dir.display()))?;
+        if let Some(before) = &before {
+            if *before == placement {
+                let sure = Placement::make_sure(&dir);
+                sure.map_err(|e| format!("flush {}: {e}", dir.display()))?;
+            } else {
+                commit()?;
+            }
             self.retire(&placement).await?;
         }
         self.all(|| Order::Start).await?;
