@@ -342,8 +342,9 @@ impl<F: Clone> Core<F> {
         true
     }
 
-    /// A frame was written, and flushed if it asked for that.
-    pub(crate) fn frame_done(&mut self, frame: Frame<F>, buf: AlignedBuf) {
+    /// A frame was written, and flushed if it asked for that. True if a group is due by it.
+    pub(crate) fn frame_done(&mut self, frame: Frame<F>, buf: AlignedBuf) -> bool {
+        let mut is_due = false;
         self.stats.frames_written += 1;
         self.stats.journal_bytes_written += count(buf.len());
         let flushed = frame.attached.flush.then_some(frame.live_from);
@@ -354,7 +355,7 @@ impl<F: Clone> Core<F> {
             };
             let told = state.config.durability == Durability::Memory;
             if state.segments.cut_placed.is_some() {
-                self.cut_is_said(row.group);
+                is_due |= self.cut_is_said(row.group);
             }
             if row.first == LogIndex(0) || row.carried || told {
                 continue;
@@ -374,6 +375,7 @@ impl<F: Clone> Core<F> {
             let _ = barrier.send(());
         }
         self.fill();
+        is_due
     }
 
     /// Gives the files back: another log may open them.

@@ -250,14 +250,16 @@ impl Group {
 
 impl<F: Clone> Core<F> {
     /// A frame is flushed that says something of a group of which placed entries were cut off:
-    /// settling may have waited for it.
-    pub(crate) fn cut_is_said(&mut self, group: GroupId) {
+    /// settling may have waited for it. True if the group is due now.
+    pub(crate) fn cut_is_said(&mut self, group: GroupId) -> bool {
         let flushed_through = self.journal.flushed_through;
         let state = self.groups.get_mut(&group);
-        if let Some(state) = state.filter(|g| !g.needs_cut_off(flushed_through)) {
-            state.segments.cut_placed = None;
-            self.ask(group);
-        }
+        let Some(state) = state.filter(|g| !g.needs_cut_off(flushed_through)) else {
+            return false;
+        };
+        state.segments.cut_placed = None;
+        self.ask(group);
+        true
     }
 
     /// The next cycle of a group that no other job works on.

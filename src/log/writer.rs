@@ -88,12 +88,15 @@ async fn write<R: Runtime>(log: &Log<R>, mut frame: Frame<R::File>) {
     } else {
         write_and_sync(&frame, buf).await
     };
-    log.with(|c| match result {
+    let is_due = log.with(|c| match result {
         Ok(()) => c.frame_done(frame, buf),
-        Err(error) => c.fence(format!("write journal frame: {error}")),
+        Err(error) => {
+            c.fence(format!("write journal frame: {error}"));
+            false
+        }
     });
     log.wake.events.notify();
-    if log.with(|c| !c.due.is_empty()) {
+    if is_due {
         log.wake.settle.notify();
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{GROUP, PARTITION, TOPIC, on_core};
+use common::{GROUP, PARTITION, TOPIC, in_folder};
 use corelog_base::{
     CoreId, Entry, EntryKind, HardState, LeaderEpoch, LogIndex, Offset, Term, TimestampMs,
 };
@@ -174,104 +174,94 @@ fn names(dir: &Path) -> Vec<String> {
 
 #[test]
 fn the_last_of_each_key_is_left_read_found_by_time_verified_and_salvaged() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().to_path_buf();
-    on_core(move |rt| {
-        let path = path.clone();
-        async move {
-            let log = written(&rt, &path).await;
-            let before = log.stats(GROUP).unwrap();
-            compact(&rt, &log).await;
-            let compacted = log.compacted_upto(GROUP);
-            assert!(compacted > Offset(1000), "{compacted}");
-            let expected = expected(compacted.0);
-            assert!(read_all(&log).await == expected, "the last of each key");
-            assert!(log.stats(GROUP).unwrap().bytes * 2 < before.bytes);
-            // A read in the gap begins with the next that is left; so does a look by time.
-            let first = *expected.keys().next().unwrap();
-            assert!(first > 500, "the gap is large: {first}");
-            let found = read(&log, Offset(5), Offset(ENTRIES as i64 * RECORDS)).await;
-            let header = batches(&found[0]).next().unwrap().unwrap().0;
-            assert!(header.base_offset.0 <= first && header.next_offset().0 > first);
-            let upto = Offset(ENTRIES as i64 * RECORDS);
-            let found = log.offset_at_time(GROUP, TimestampMs(1005), upto).await;
-            assert_eq!(
-                found.unwrap(),
-                Some((Offset(first), TimestampMs(1000 + first)))
-            );
-            let last = ENTRIES as i64 * RECORDS - 1;
-            let found = log.max_timestamp(GROUP, upto).await.unwrap();
-            assert_eq!(found, Some((Offset(last), TimestampMs(1000 + last))));
-            let found = log.max_timestamp(GROUP, compacted).await.unwrap();
-            assert_eq!(found.map(|f| f.0), Some(Offset(compacted.0 - 1)));
-            log.close().await.unwrap();
-            drop(log);
+    in_folder(|rt, path| async move {
+        let log = written(&rt, &path).await;
+        let before = log.stats(GROUP).unwrap();
+        compact(&rt, &log).await;
+        let compacted = log.compacted_upto(GROUP);
+        assert!(compacted > Offset(1000), "{compacted}");
+        let expected = expected(compacted.0);
+        assert!(read_all(&log).await == expected, "the last of each key");
+        assert!(log.stats(GROUP).unwrap().bytes * 2 < before.bytes);
+        // A read in the gap begins with the next that is left; so does a look by time.
+        let first = *expected.keys().next().unwrap();
+        assert!(first > 500, "the gap is large: {first}");
+        let found = read(&log, Offset(5), Offset(ENTRIES as i64 * RECORDS)).await;
+        let header = batches(&found[0]).next().unwrap().unwrap().0;
+        assert!(header.base_offset.0 <= first && header.next_offset().0 > first);
+        let upto = Offset(ENTRIES as i64 * RECORDS);
+        let found = log.offset_at_time(GROUP, TimestampMs(1005), upto).await;
+        assert_eq!(
+            found.unwrap(),
+            Some((Offset(first), TimestampMs(1000 + first)))
+        );
+        let last = ENTRIES as i64 * RECORDS - 1;
+        let found = log.max_timestamp(GROUP, upto).await.unwrap();
+        assert_eq!(found, Some((Offset(last), TimestampMs(1000 + last))));
+        let found = log.max_timestamp(GROUP, compacted).await.unwrap();
+        assert_eq!(found.map(|f| f.0), Some(Offset(compacted.0 - 1)));
+        log.close().await.unwrap();
+        drop(log);
 
-            assert_eq!(verify(&rt, &path).await.unwrap(), vec![]);
-            let saved = salvage(&rt, &path, &path.join("out")).await.unwrap();
-            assert_eq!(saved[0].lost, vec![], "a gap is no loss");
-            let log = open(&rt, &path, false).await;
-            assert_eq!(log.compacted_upto(GROUP), compacted);
-            assert_eq!(read_all(&log).await, expected);
-            log.close().await.unwrap();
-        }
+        assert_eq!(verify(&rt, &path).await.unwrap(), vec![]);
+        let saved = salvage(&rt, &path, &path.join("out")).await.unwrap();
+        assert_eq!(saved[0].lost, vec![], "a gap is no loss");
+        let log = open(&rt, &path, false).await;
+        assert_eq!(log.compacted_upto(GROUP), compacted);
+        assert_eq!(read_all(&log).await, expected);
+        log.close().await.unwrap();
     });
 }
 
 #[test]
 fn what_was_cut_short_is_removed_and_damage_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().to_path_buf();
-    on_core(move |rt| {
-        let path = path.clone();
-        async move {
-            let log = written(&rt, &path).await;
-            let plain = names(&path);
-            let old: Vec<(String, Vec<u8>)> = plain
-                .iter()
-                .map(|n| (n.clone(), fs::read(folder(&path).join(n)).unwrap()))
-                .collect();
-            compact(&rt, &log).await;
-            let expected = expected(log.compacted_upto(GROUP).0);
-            log.close().await.unwrap();
-            drop(log);
-            let sound = names(&path);
-            assert!(
-                sound.iter().any(|n| n.ends_with(".00000001.log")),
-                "{sound:?}"
-            );
-            // Killed behind the rename: what was replaced is still there. Killed before another:
-            // a file that no map names.
-            for (name, bytes) in &old {
-                if name.ends_with(".log") && !sound.contains(name) {
-                    fs::write(folder(&path).join(name), bytes).unwrap();
-                }
+    in_folder(|rt, path| async move {
+        let log = written(&rt, &path).await;
+        let plain = names(&path);
+        let old: Vec<(String, Vec<u8>)> = plain
+            .iter()
+            .map(|n| (n.clone(), fs::read(folder(&path).join(n)).unwrap()))
+            .collect();
+        compact(&rt, &log).await;
+        let expected = expected(log.compacted_upto(GROUP).0);
+        log.close().await.unwrap();
+        drop(log);
+        let sound = names(&path);
+        assert!(
+            sound.iter().any(|n| n.ends_with(".00000001.log")),
+            "{sound:?}"
+        );
+        // Killed behind the rename: what was replaced is still there. Killed before another:
+        // a file that no map names.
+        for (name, bytes) in &old {
+            if name.ends_with(".log") && !sound.contains(name) {
+                fs::write(folder(&path).join(name), bytes).unwrap();
             }
-            fs::write(
-                folder(&path).join(format!("{:020}.00000009.log", 0)),
-                b"half",
-            )
-            .unwrap();
-            assert!(names(&path).len() > sound.len());
-            assert_eq!(verify(&rt, &path).await.unwrap(), vec![]);
-            let log = open(&rt, &path, false).await;
-            assert_eq!(names(&path), sound);
-            assert_eq!(read_all(&log).await, expected);
-            log.close().await.unwrap();
-            drop(log);
-            let of_some = |n: &&String| {
-                let bytes = fs::metadata(folder(&path).join(n)).unwrap().len();
-                n.ends_with(".00000001.log") && bytes > 0
-            };
-            let name = sound.iter().find(of_some).unwrap();
-            let mut bytes = fs::read(folder(&path).join(name)).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            fs::write(folder(&path).join(name), bytes).unwrap();
-            let findings = verify(&rt, &path).await.unwrap();
-            assert!(!findings.is_empty(), "a flipped bit is found");
-            let saved = salvage(&rt, &path, &path.join("out")).await.unwrap();
-            assert!(!saved[0].lost.is_empty(), "and what is lost by it is named");
         }
+        fs::write(
+            folder(&path).join(format!("{:020}.00000009.log", 0)),
+            b"half",
+        )
+        .unwrap();
+        assert!(names(&path).len() > sound.len());
+        assert_eq!(verify(&rt, &path).await.unwrap(), vec![]);
+        let log = open(&rt, &path, false).await;
+        assert_eq!(names(&path), sound);
+        assert_eq!(read_all(&log).await, expected);
+        log.close().await.unwrap();
+        drop(log);
+        let of_some = |n: &&String| {
+            let bytes = fs::metadata(folder(&path).join(n)).unwrap().len();
+            n.ends_with(".00000001.log") && bytes > 0
+        };
+        let name = sound.iter().find(of_some).unwrap();
+        let mut bytes = fs::read(folder(&path).join(name)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(folder(&path).join(name), bytes).unwrap();
+        let findings = verify(&rt, &path).await.unwrap();
+        assert!(!findings.is_empty(), "a flipped bit is found");
+        let saved = salvage(&rt, &path, &path.join("out")).await.unwrap();
+        assert!(!saved[0].lost.is_empty(), "and what is lost by it is named");
     });
 }

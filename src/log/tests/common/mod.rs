@@ -1,7 +1,7 @@
 //! What the tests of a log on a real file system share.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use corelog_base::{CoreId, GroupId, PartitionIndex, TopicId};
@@ -13,21 +13,26 @@ pub(crate) const GROUP: GroupId = GroupId(7);
 pub(crate) const TOPIC: TopicId = TopicId([3; 16]);
 pub(crate) const PARTITION: PartitionIndex = PartitionIndex(2);
 
-/// Runs the body on one core of the ring, and gives what it returns.
-pub(crate) fn on_core<T: Send + 'static, F: Future<Output = T> + 'static>(
-    body: impl Fn(RingRuntime) -> F + Send + Sync + 'static,
-) -> T {
+/// Runs the body on one core of the ring, with a folder of its own.
+pub(crate) fn in_folder<F: Future<Output = ()> + 'static>(
+    body: impl Fn(RingRuntime, PathBuf) -> F + Send + Sync + 'static,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_path_buf();
     let (sender, receiver) = mpsc::channel();
     let plan = CorePlan {
         core: CoreId(0),
         cpu: None,
     };
     let cores = ring::start(vec![plan], Default::default(), move |rt| {
-        let (body, sender) = (body(rt), sender.clone());
-        async move { sender.send(body.await).unwrap() }
+        let (body, sender) = (body(rt, path.clone()), sender.clone());
+        async move {
+            body.await;
+            sender.send(()).unwrap();
+        }
     });
     cores.expect("io_uring is allowed here").join();
-    receiver.recv().unwrap()
+    receiver.recv().expect("the body came to its end");
 }
 
 /// Small journals, and cycles of so many bytes.
