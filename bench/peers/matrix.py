@@ -23,18 +23,23 @@ WORKLOADS = {
 def measure(broker, workload, options, round_):
     """One run against a broker that is up; None if the benchmark failed."""
     out = os.path.join(options.build, "runs", f"{broker.name}-{broker.durability}-{workload}-{round_}")
-    shutil.rmtree(out, ignore_errors=True)
-    done = subprocess.run(
+    return bench(
         [
             options.binary, "bench", "run", "--bootstrap", f"127.0.0.1:{broker.port}",
             "--topic", workload, "--duration", f"{options.seconds}s", "--warmup", "3s",
-            *WORKLOADS[workload], "--out", out,
+            *WORKLOADS[workload],
         ],
-        capture_output=True, text=True,
+        out,
     )
+
+
+def bench(command, out):
+    """The result of a `corelog bench run` that leaves it in a folder; None if it failed."""
+    shutil.rmtree(out, ignore_errors=True)
+    done = subprocess.run([*command, "--out", out], capture_output=True, text=True)
     path = os.path.join(out, "result.json")
     if not os.path.exists(path):
-        print(f"  {workload} failed: {done.stderr.strip()[-300:]}", file=sys.stderr)
+        print(f"  {' '.join(command)} failed: {done.stderr.strip()[-300:]}", file=sys.stderr)
         return None
     with open(path) as file:
         return of_result(json.load(file))
@@ -46,7 +51,7 @@ def of_result(result):
     return {
         "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
         "p50": latency.get("p50"), "p99": latency.get("p99"), "p99.9": latency.get("p99_9"),
-        "end p99": end.get("p99"), "reported": result["durability"],
+        "end p50": end.get("p50"), "end p99": end.get("p99"), "reported": result["durability"],
     }
 
 

@@ -8,17 +8,16 @@ import argparse
 import itertools
 import json
 import os
-import shutil
-import statistics
-import subprocess
 import sys
 import time
 
 from brokers import Corelog
+from matrix import bench
+from report import median
 
 BROKER_CORE, GENERATOR_CORE = "0", "1"
 WORKLOADS = {
-    "steady": ["--rate", "4000", "--size", "1024", "--mode", "both"],
+    "steady": ["--rate", "2000", "--size", "1024", "--mode", "both"],
     "single": ["--rate", "max", "--size", "1024", "--mode", "produce",
                "--connections", "16", "--in-flight", "16"],
 }
@@ -46,32 +45,18 @@ class Configured(Corelog):
 
 def measure(broker, driver, workload, options):
     """One run; None if the benchmark failed. With the cores' worth of time that the broker took."""
-    out = os.path.join(options.build, "runtimes-run")
-    shutil.rmtree(out, ignore_errors=True)
     port = broker.port + (2 if driver == "native" else 0)
     begin, before = time.monotonic(), broker.cpu_seconds()
-    done = subprocess.run(
+    row = bench(
         [
             "taskset", "-c", GENERATOR_CORE, options.binary, "bench", "run", "--driver", driver,
             "--bootstrap", f"127.0.0.1:{port}", "--topic", f"{workload}-{driver}",
-            "--duration", f"{options.seconds}s", "--warmup", "1s", *WORKLOADS[workload], "--out", out,
+            "--duration", f"{options.seconds}s", "--warmup", "1s", *WORKLOADS[workload],
         ],
-        capture_output=True, text=True,
+        os.path.join(options.build, "runtimes-run"),
     )
     cores = (broker.cpu_seconds() - before) / (time.monotonic() - begin)
-    path = os.path.join(out, "result.json")
-    if not os.path.exists(path):
-        print(f"  {workload} by {driver} failed: {done.stderr.strip()[-300:]}", file=sys.stderr)
-        return None
-    with open(path) as file:
-        result = json.load(file)
-    publish, end = result["publish_latency_us"] or {}, result["end_to_end_latency_us"] or {}
-    return {
-        "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
-        "p50": publish.get("p50"), "p99": publish.get("p99"),
-        "end p50": end.get("p50"), "end p99": end.get("p99"),
-        "cores": cores,
-    }
+    return row and {**row, "cores": cores}
 
 
 def turn(configured, options):
@@ -85,11 +70,6 @@ def turn(configured, options):
                 yield {"configured": configured, "workload": workload, "driver": driver, **row}
     finally:
         broker.stop()
-
-
-def median(rows, key):
-    values = [row[key] for row in rows if row.get(key) is not None]
-    return statistics.median(values) if values else None
 
 
 def cell(rows, keys, form):
@@ -122,7 +102,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3, help="measured in each run")
+    parser.add_argument("--seconds", type=int, default=5, help="measured in each run")
     parser.add_argument("--port", type=int, default=25600, help="and the two after it")
     options = parser.parse_args()
     every = list(itertools.product(["ring", "glommio"], ["parked", "spinning"], ["normal", "low"]))
