@@ -25,6 +25,14 @@ const FLIGHTS_MAX: usize = 2;
 
 type Written = (io::Result<()>, AlignedBuf);
 
+/// Why no more runs are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The next entry is for the next segment.
+    Full,
+    Leaves,
+}
+
 /// A run on its way to the disk.
 struct Flight {
     run: Run,
@@ -36,10 +44,12 @@ struct Flight {
 /// Writes a group's entries around the journal until it goes back.
 pub(crate) async fn go_around<R: Runtime>(log: Log<R>, group: GroupId) {
     let notify = log.with(|c| c.bulk_notify(group));
-    if let Some(notify) = notify
-        && take_over(&log, group, &notify).await
-    {
-        write_runs(&log, group, &notify).await;
+    if let Some(notify) = notify {
+        while take_over(&log, group, &notify).await
+            && write_runs(&log, group, &notify).await == Ended::Full
+        {
+            log.with(|c| c.segment_full(group));
+        }
     }
     log.with(|c| c.leave_bulk(group));
     log.wake.write.notify();
@@ -50,17 +60,18 @@ pub(crate) async fn go_around<R: Runtime>(log: Log<R>, group: GroupId) {
 /// Until the group goes back. Runs count in their order, whichever the disk has done first: nothing
 /// refers to one behind a run that failed. When this returns nothing is under way, so that whoever
 /// writes to the segment next is alone.
-async fn write_runs<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) {
+async fn write_runs<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) -> Ended {
     let mut file = None;
     let mut flights: VecDeque<Flight> = VecDeque::new();
     let (mut goes_on, mut failed) = (true, false);
+    let mut ended = Ended::Leaves;
     loop {
         while let Some(written) = flights.front().and_then(|f| f.landed.with(Option::take)) {
             let Some(flight) = flights.pop_front() else {
                 continue;
             };
             if !land(log, group, flight, written, !failed) {
-                (goes_on, failed) = (false, true);
+                (goes_on, failed, ended) = (false, true, Ended::Leaves);
             }
         }
         if goes_on && flights.len() < FLIGHTS_MAX {
@@ -73,11 +84,12 @@ async fn write_runs<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) {
                     continue;
                 }
                 Next::End => goes_on = false,
+                Next::Full => (goes_on, ended) = (false, Ended::Full),
                 Next::Idle => {}
             }
         }
         match (flights.is_empty(), goes_on) {
-            (true, false) => return,
+            (true, false) => return ended,
             (true, true) => {
                 let more = timeout(&log.rt, IDLE_MAX, notify.notified()).await;
                 goes_on = more.is_ok();

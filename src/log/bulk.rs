@@ -5,7 +5,9 @@
 //! persisted. Settling them is a record in the map. See *Bulk* in the formats.
 //!
 //! A group goes this way only from a moment at which all its earlier entries are settled, so that
-//! the segment's bytes stay in order, and leaves it at the first entry that does not fit.
+//! the segment's bytes stay in order, and leaves it at the first entry that is not for it. At the end
+//! of a segment it waits, with what is behind it, until the settler has sealed that one and begun the
+//! next.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +19,7 @@ use crate::Durability;
 use crate::codec::count;
 use crate::core::Core;
 use crate::error::is_full;
-use crate::group::Group;
+use crate::group::{Group, TailEntry};
 use crate::journal::Item;
 use crate::map::ChunkSum;
 use crate::reference::Place;
@@ -35,6 +37,8 @@ pub(crate) struct Bulk {
     started: usize,
     /// Where the next entry goes; None until everything before the queue is settled.
     chain: Option<Chain>,
+    /// The segment that takes no more, until the one behind it has begun.
+    full: Option<Offset>,
     /// Something of the queue, or something that was placed, was cut off.
     broken: bool,
     pub notify: Notify,
@@ -83,6 +87,8 @@ pub(crate) enum Next {
     Run(Run),
     /// Nothing waits.
     Idle,
+    /// The next entry is for the next segment.
+    Full,
     /// The group goes back to the journal.
     End,
 }
@@ -93,6 +99,7 @@ impl Bulk {
             queue: VecDeque::new(),
             started: 0,
             chain: None,
+            full: None,
             broken: false,
             notify: Notify::new(),
         }
@@ -101,6 +108,11 @@ impl Bulk {
     pub(crate) fn push(&mut self, index: LogIndex, term: Term) {
         self.queue.push_back((index, term));
         self.notify.notify();
+    }
+
+    /// The segment that is to be sealed, with another one behind it.
+    pub(crate) fn full(&self) -> Option<Offset> {
+        self.full
     }
 
     /// Something was cut off: positions behind it are not what the next entry gets.
@@ -121,13 +133,13 @@ impl Bulk {
 }
 
 impl Group {
-    /// Whether an entry that was just appended should go around the journal, and all behind it: a
-    /// stream of large ones is under way.
-    pub(crate) fn wants_bulk(&self, entry_bytes_min: u64, bytes_ahead: u64) -> bool {
-        let Some(last) = self.tail.back() else {
+    /// Whether what was just appended should go around the journal, from its entry `first` on, and all
+    /// behind it: a stream of large ones is under way.
+    fn wants_bulk(&self, first: LogIndex, entry_bytes_min: u64, bytes_ahead: u64) -> bool {
+        let Some(TailEntry { entry, .. }) = self.tail.get(self.place(first)) else {
             return false;
         };
-        if !self.may_go_around(&last.entry, entry_bytes_min) || last.entry.index < self.bulk_after {
+        if !self.may_go_around(entry, entry_bytes_min) || first < self.bulk_after {
             return false;
         }
         let newest = self.segments.newest.as_ref();
@@ -171,7 +183,11 @@ impl Group {
         if settled.next() != *first {
             return TakeOver::Wait;
         }
-        let Some(map) = self.segments.newest.clone().filter(|map| !map.sealed) else {
+        let newest = self.segments.newest.clone();
+        if newest.as_ref().map(|map| map.base_offset) == bulk.full && bulk.full.is_some() {
+            return TakeOver::Wait;
+        }
+        let Some(map) = newest.filter(|map| !map.sealed) else {
             return TakeOver::No;
         };
         let usable = !self.segments.unsure && self.damage.is_empty();
@@ -189,6 +205,7 @@ impl Group {
         };
         if let Some(bulk) = &mut self.bulk {
             bulk.chain = Some(chain);
+            bulk.full = None;
         }
         TakeOver::Done
     }
@@ -211,9 +228,18 @@ impl Group {
                 break;
             };
             let with = bytes + count(entry.data.len());
+            if !self.may_go_around(entry, entry_bytes_min) {
+                break;
+            }
             let fits = chain.end.position + with <= self.config.segment_bytes_max;
-            let is_full = with > RUN_BYTES_MAX && bytes > 0;
-            if is_closed || !fits || is_full || !self.may_go_around(entry, entry_bytes_min) {
+            if is_closed || !fits {
+                let is_next = entries.is_empty() && with <= self.config.segment_bytes_max;
+                if is_next && chain.end.position > 0 {
+                    return Next::Full;
+                }
+                break;
+            }
+            if with > RUN_BYTES_MAX && bytes > 0 {
                 break;
             }
             bytes = with;
@@ -228,25 +254,30 @@ impl Group {
 }
 
 impl<F: Clone> Core<F> {
-    /// Puts an appended entry where it waits for its way to the disk. True if the group is to go
-    /// around the journal from it on: somebody must run that.
-    pub(crate) fn enqueue(&mut self, group: GroupId, index: LogIndex, term: Term) -> bool {
+    /// Puts what was appended from `first` on where it waits for its way to the disk. True if the
+    /// group is to go around the journal from it on: somebody must run that.
+    pub(crate) fn enqueue(&mut self, group: GroupId, first: LogIndex) -> bool {
         let bulk = &self.options.bulk;
         let Some(state) = self.groups.get_mut(&group) else {
             return false;
         };
+        // What is appended at once goes one way: consensus may commit all of it or nothing, and who
+        // begins waits for all before it to commit.
         let begins = state.bulk.is_none()
-            && state.wants_bulk(bulk.entry_bytes_min, bulk.bytes_ahead_min)
+            && state.wants_bulk(first, bulk.entry_bytes_min, bulk.bytes_ahead_min)
             && !self.disk.full;
         if begins {
             state.bulk = Some(Bulk::new());
         }
-        match &mut state.bulk {
-            Some(bulk) => bulk.push(index, term),
-            None => self
-                .journal
-                .backlog
-                .push_back(Item::Entry { group, index, term }),
+        for TailEntry { entry, .. } in state.tail.range(state.place(first)..) {
+            let (index, term) = (entry.index, entry.term);
+            match &mut state.bulk {
+                Some(bulk) => bulk.push(index, term),
+                None => self
+                    .journal
+                    .backlog
+                    .push_back(Item::Entry { group, index, term }),
+            }
         }
         begins
     }
@@ -269,7 +300,11 @@ impl<F: Clone> Core<F> {
             return TakeOver::Wait;
         }
         let outcome = state.take_over(now);
-        let asks = outcome == TakeOver::Wait && state.committed > state.settled.index;
+        // At a segment's end it is sealed once all that was placed is settled.
+        let seals =
+            state.bulk.as_ref().is_some_and(|bulk| bulk.full.is_some()) && !state.has_placed();
+        let settles = state.committed > state.settled.index || seals;
+        let asks = outcome == TakeOver::Wait && settles;
         if asks {
             self.ask_first(group);
         }
@@ -289,6 +324,14 @@ impl<F: Clone> Core<F> {
         state.map_or(Next::End, |g| {
             g.next_run(self.options.bulk.entry_bytes_min, now)
         })
+    }
+
+    /// Nothing is under way, and the segment takes no more.
+    pub(crate) fn segment_full(&mut self, group: GroupId) {
+        let bulk = self.groups.get_mut(&group).and_then(|g| g.bulk.as_mut());
+        if let Some(bulk) = bulk {
+            bulk.full = bulk.chain.take().map(|chain| chain.base_offset);
+        }
     }
 
     /// The data of a run are durable where `placed` says: the journal may refer to them.

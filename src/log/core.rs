@@ -131,18 +131,17 @@ impl<F: Clone> Core<F> {
         if let Some(hard_state) = hard_state {
             self.set_hard_state(group, hard_state);
         }
-        let (mut last, mut begins) = (None, false);
+        let first = entries.first().map(|entry| entry.index);
+        let last = entries.last().map(|entry| (entry.index, entry.term));
         for entry in entries {
-            last = Some((entry.index, entry.term));
-            let (index, term) = (entry.index, entry.term);
             let Some(state) = self.groups.get_mut(&group) else {
                 break;
             };
             let appended = state.push(entry);
             self.memory.unsettled_bytes += appended.added;
             self.memory.unsettled_bytes -= appended.removed;
-            begins |= self.enqueue(group, index, term);
         }
+        let begins = first.is_some_and(|first| self.enqueue(group, first));
         let durability = self.group(group)?.config.durability;
         let at_once = durability == Durability::Memory;
         #[cfg(feature = "planted")]

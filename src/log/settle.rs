@@ -192,7 +192,9 @@ impl Group {
         let mut end = map.whole;
         let aged = now.0.saturating_sub(map.begun.0);
         let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
-        let is_due = self.segments.seal_due || aged >= age_max;
+        let full = self.bulk.as_ref().and_then(Bulk::full);
+        let is_full = full.is_some_and(|full| full == map.base_offset);
+        let is_due = self.segments.seal_due || aged >= age_max || is_full;
         // What was placed is behind the map's end: the segment cannot end there.
         let mut seals = is_due && map.whole > 0 && !self.has_placed();
         let mut taken = 0;
@@ -211,7 +213,9 @@ impl Group {
             sums = None;
         }
         seals &= !self.bulk.as_ref().is_some_and(Bulk::is_running);
-        if entries.is_empty() && !seals {
+        // Who goes around the journal waits for a segment to begin.
+        let begins = is_new && full.is_some();
+        if entries.is_empty() && !seals && !begins {
             return None;
         }
         Some(Cycle {

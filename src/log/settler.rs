@@ -36,13 +36,17 @@ impl Hold {
 }
 
 impl<F: Clone> Core<F> {
-    /// Puts a group into the queue, once.
+    /// Puts a group into the queue, once. What goes around the journal comes first: much memory
+    /// comes free by one record in a map.
     pub(crate) fn ask(&mut self, group: GroupId) {
         if let Some(state) = self.groups.get_mut(&group)
             && !state.segments.queued
         {
             state.segments.queued = true;
-            self.due.push_back(group);
+            match state.bulk {
+                Some(_) => self.due.push_front(group),
+                None => self.due.push_back(group),
+            }
         }
     }
 
@@ -62,17 +66,17 @@ impl<F: Clone> Core<F> {
         if self.disk.fenced.is_some() || self.disk.settle_stalled || self.busy.len() >= JOBS_MAX {
             return None;
         }
-        for _ in 0..self.due.len() {
-            let group = self.due.pop_front()?;
+        let mut at = 0;
+        while let Some(group) = self.due.get(at).copied() {
             if self.busy.contains_key(&group) {
-                self.due.push_back(group);
+                at += 1;
                 continue;
             }
-            let Some(state) = self.groups.get_mut(&group) else {
-                continue;
-            };
-            state.segments.queued = false;
-            return self.take(group);
+            self.due.remove(at);
+            if let Some(state) = self.groups.get_mut(&group) {
+                state.segments.queued = false;
+                return self.take(group);
+            }
         }
         None
     }

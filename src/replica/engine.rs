@@ -206,11 +206,13 @@ impl Engine {
     /// Lets the engine act on what has become durable.
     pub(crate) fn release(&mut self, out: &mut Vec<Out>) {
         let mut reached = None;
+        let mut partly = false;
         while let Some(first) = self.unflushed.front() {
             let entries = first.last.is_none_or(|last| last <= self.flushed);
             let asked = first.hard_state;
             let state = asked.is_none_or(|asked| covers(self.flushed_state, asked));
             if !entries || !state {
+                partly = state;
                 break;
             }
             if let Some(first) = self.unflushed.pop_front() {
@@ -220,6 +222,12 @@ impl Engine {
         }
         if let Some(number) = reached {
             self.node.on_persist_ready(number);
+        }
+        // Entries of one step may become durable one by one, and the log may wait with the later ones
+        // for the earlier ones to commit.
+        if partly && let Some(term) = self.node.store().term_at(self.flushed) {
+            let index = self.flushed.0;
+            self.node.raft.on_persist_entries(index, term.0);
         }
     }
 

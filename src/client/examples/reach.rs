@@ -33,7 +33,7 @@ const ROUNDS: usize = 5;
 const VERSION: i16 = 9;
 const O_DIRECT: i32 = 0x4000;
 const SMALL_OPERATIONS: usize = 400;
-const LARGE_OPERATIONS: usize = 200;
+const LARGE_OPERATIONS: usize = 1000;
 const SPREAD_OPERATIONS: usize = 400;
 /// Small batches in one request of the spread workload.
 const SPREAD: usize = 100;

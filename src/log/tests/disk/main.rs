@@ -17,6 +17,8 @@ use corelog_record::{BatchBuilder, Codec};
 use corelog_rt::Runtime;
 use corelog_rt::ring::RingRuntime;
 
+mod bulk;
+#[path = "../common/mod.rs"]
 mod common;
 
 const RECORDS: i64 = 3;

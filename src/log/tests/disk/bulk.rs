@@ -1,0 +1,82 @@
+//! A group that goes around the journal.
+
+use std::time::Duration;
+
+use super::*;
+
+/// A batch, at an index below which each entry is one.
+fn batch_entry(index: u64, size: usize) -> Entry {
+    let base = (index - 1) as i64 * RECORDS;
+    Entry {
+        index: LogIndex(index),
+        term: Term(1),
+        kind: EntryKind::Batch,
+        base_offset: Offset(base),
+        next_offset: Offset(base + RECORDS),
+        data: batch(base, size),
+    }
+}
+
+/// Appends all, and commits each that is durable.
+async fn write_ahead(log: &Log<RingRuntime>, indexes: std::ops::RangeInclusive<u64>, size: usize) {
+    let last = LogIndex(*indexes.end());
+    for index in indexes {
+        log.append(GROUP, vec![batch_entry(index, size)], None)
+            .unwrap();
+    }
+    let mut durable = LogIndex(0);
+    while durable < last {
+        for event in log.events().await {
+            if let Event::Persisted { index, .. } = event {
+                log.commit(GROUP, index);
+                durable = index;
+            }
+        }
+    }
+}
+
+#[test]
+fn bulk_goes_on_from_segment_to_segment() {
+    const SIZE: usize = 20_000;
+    in_folder(|rt, path| async move {
+        let found = scan(&rt, &path, &[]).await.unwrap();
+        let mut shares = found.share_out(&[JournalId(1)], 1, |_| CoreId(0));
+        let mut options = options(&path);
+        options.bulk.entry_bytes_min = 1 << 10;
+        options.bulk.bytes_ahead_min = 1 << 16;
+        let log = Log::open(
+            rt.clone(),
+            options,
+            shares.remove(0),
+            Box::new(NoCheckpoints),
+        );
+        let log = log.await.unwrap();
+        let config = GroupConfig {
+            segment_bytes_max: 300 << 10,
+            ..GroupConfig::default()
+        };
+        log.create_group(GROUP, TOPIC, PARTITION, config).unwrap();
+        // Alone, each goes by way of the journal; then there is a segment.
+        for index in 1..=3 {
+            write_ahead(&log, index..=index, SIZE).await;
+        }
+        while log.stats(GROUP).unwrap().segments == 0 {
+            rt.sleep(Duration::from_millis(1)).await;
+        }
+        write_ahead(&log, 4..=60, SIZE).await;
+        let all: Vec<u8> = (1..=60)
+            .flat_map(|i| batch_entry(i, SIZE).data.to_vec())
+            .collect();
+        // Who leaves at a segment's end rests for longer than this.
+        let bulk = log.core_stats().bulk_bytes_written;
+        assert!(bulk > all.len() as u64 / 3 * 2, "{:?}", log.core_stats());
+        assert!(log.stats(GROUP).unwrap().segments > 8);
+        assert!(read_all(&log, 0, 180).await == all);
+        log.close().await.unwrap();
+        drop(log);
+        let log = again(&rt, &path).await;
+        assert!(read_all(&log, 0, 180).await == all);
+        log.close().await.unwrap();
+        assert_eq!(verify(&rt, &path).await.unwrap(), vec![]);
+    });
+}
