@@ -25,7 +25,7 @@ use crate::map::ChunkSum;
 use crate::reference::Place;
 
 /// Written at once, unless one entry is larger.
-const RUN_BYTES_MAX: u64 = 1 << 22;
+const RUN_BYTES_MAX: u64 = 1 << 23;
 /// After it left, a group stays with the journal for so many entries: taking over costs a wait.
 const REST_ENTRIES: u64 = 64;
 
