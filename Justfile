@@ -98,16 +98,20 @@ coordinate ADDRESS="127.0.0.1:9092" WHAT="classic" *ARGUMENTS:
     cargo run --release -p corelog-client --example coordinate -- {{ADDRESS}} {{WHAT}} {{ARGUMENTS}}
 
 # Beside Apache Kafka, Redis and NATS, in turns: just peers --rounds 5 --seconds 10 --only kafka
-peers *ARGUMENTS: _release
-    BINARY={{release}} bench/peers/run {{ARGUMENTS}}
+peers *ARGUMENTS: dist
+    BINARY=target/dist/corelog bench/peers/run {{ARGUMENTS}}
 
 # Transactions of 10 partitions beside Apache Kafka: just peers-transactions --rounds 3
-peers-transactions *ARGUMENTS: _release
-    BINARY={{release}} bench/peers/run transactions {{ARGUMENTS}}
+peers-transactions *ARGUMENTS: dist
+    BINARY=target/dist/corelog bench/peers/run transactions {{ARGUMENTS}}
 
 # Both runtimes, parked and spinning, with and without latency = "low", by both protocols
-bench-runtimes *ARGUMENTS: _release
-    BINARY={{release}} bench/peers/run runtimes {{ARGUMENTS}}
+bench-runtimes *ARGUMENTS: dist
+    BINARY=target/dist/corelog bench/peers/run runtimes {{ARGUMENTS}}
+
+# Beside the machine's floors: one in flight, 1 MiB batches, a tail consumer, cold reads
+bench-floors *ARGUMENTS: dist
+    BINARY=target/dist/corelog bench/peers/run floors {{ARGUMENTS}}
 
 # The binary that is shipped and measured
 dist:

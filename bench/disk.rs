@@ -1,11 +1,12 @@
-//! Writes that are flushed, to a file that was written before: the least that durability costs.
+//! Writes that are flushed, to a file that was written before: the least that durability costs. And
+//! reads of it that go past the page cache.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::histogram::{self, Times};
+use crate::histogram::{self, Times, times};
 use crate::{Error, clock};
 
 const O_DIRECT: i32 = 0x4000;
@@ -13,6 +14,8 @@ const O_DIRECT: i32 = 0x4000;
 const ALIGNED_BYTES: usize = 4096;
 const LARGE_BYTES: usize = 1 << 20;
 const FILE_BYTES: usize = 64 << 20;
+/// Enough for the disk to have something to do at any time.
+const READERS: usize = 4;
 
 /// A file without a name, so that nothing is left of it.
 #[derive(Debug)]
@@ -71,6 +74,36 @@ impl Disk {
                 .map_err(Error::io("write and flush a block"))?;
             histogram::record(times, clock::now().since(start));
         }
+        Ok(clock::now().since(begin))
+    }
+
+    /// Reads the whole file directly, `READERS` blocks of 1 MiB at a time, so often.
+    pub(crate) fn reads(&self, count: usize, all: &mut Times) -> Result<Duration, Error> {
+        let begin = clock::now();
+        let read = |reader: usize| -> std::io::Result<Times> {
+            let mut mine = times();
+            let mut memory = vec![0; LARGE_BYTES + ALIGNED_BYTES];
+            let aligned = memory.as_ptr().align_offset(ALIGNED_BYTES);
+            let block = &mut memory[aligned..aligned + LARGE_BYTES];
+            for n in (reader..count).step_by(READERS) {
+                let start = clock::now();
+                let place = (n * LARGE_BYTES % FILE_BYTES) as u64;
+                self.file.read_exact_at(block, place)?;
+                histogram::record(&mut mine, clock::now().since(start));
+            }
+            Ok(mine)
+        };
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..READERS)
+                .map(|reader| scope.spawn(move || read(reader)))
+                .collect();
+            for reader in readers {
+                let mine = reader.join().expect("a reader panicked");
+                let mine = mine.map_err(Error::io("read a block directly"))?;
+                all.add(&mine).expect("the same bounds");
+            }
+            Ok::<(), Error>(())
+        })?;
         Ok(clock::now().since(begin))
     }
 }

@@ -22,6 +22,8 @@ const SMALL_BYTES: usize = 4 << 10;
 const LARGE_BYTES: usize = 1 << 20;
 const SMALL_COUNT: usize = 2_500;
 const LARGE_COUNT: usize = 64;
+const READ_COUNT: usize = 512;
+const SEND_COUNT: usize = 512;
 const TRIPS: usize = 2_500;
 const MESSAGE_BYTES: usize = 64;
 const PRODUCED_BYTES: usize = 1024;
@@ -71,6 +73,8 @@ pub fn floor(dir: &Path, stop: &Stop) -> Result<Floor, Error> {
         "produce 1 KiB to one, in the native protocol",
         PRODUCED_BYTES,
     );
+    let mut reads = line("read 1 MiB directly, 4 at a time", LARGE_BYTES);
+    let mut stream = line("send 1 MiB over loopback", LARGE_BYTES);
     let disk = Disk::prewrite(dir)?;
     for _ in 0..ROUNDS {
         if stop.is_requested() {
@@ -81,8 +85,10 @@ pub fn floor(dir: &Path, stop: &Stop) -> Result<Floor, Error> {
         kafka.all += produce(Driver::Kafka, &mut kafka.times)?;
         native.all += produce(Driver::Native, &mut native.times)?;
         large.all += disk.flushes(LARGE_BYTES, LARGE_COUNT, &mut large.times)?;
+        stream.all += send_on(&mut stream.times)?;
+        reads.all += disk.reads(READ_COUNT, &mut reads.times)?;
     }
-    let lines = [small, large, trips, kafka, native];
+    let lines = [small, large, trips, kafka, native, stream, reads];
     Ok(Floor {
         lines: lines.iter().filter_map(Line::summary).collect(),
     })
@@ -124,6 +130,31 @@ fn round_trips(times: &mut Times) -> Result<Duration, Error> {
         stream.read_exact(&mut message).map_err(failed())?;
         histogram::record(times, clock::now().since(start));
     }
+    Ok(clock::now().since(begin))
+}
+
+/// One stream, which somebody else reads and forgets.
+fn send_on(times: &mut Times) -> Result<Duration, Error> {
+    let failed = || Error::io("send over loopback");
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
+    let address = listener.local_addr().map_err(failed())?;
+    let reader = std::thread::spawn(move || -> std::io::Result<()> {
+        let (mut peer, _) = listener.accept()?;
+        let mut block = vec![0; LARGE_BYTES];
+        while peer.read(&mut block)? > 0 {}
+        Ok(())
+    });
+    let mut stream = TcpStream::connect(address).map_err(failed())?;
+    let block = vec![7; LARGE_BYTES];
+    let begin = clock::now();
+    for _ in 0..SEND_COUNT {
+        let start = clock::now();
+        stream.write_all(&block).map_err(failed())?;
+        histogram::record(times, clock::now().since(start));
+    }
+    drop(stream);
+    let read = reader.join().expect("the reader panicked");
+    read.map_err(failed())?;
     Ok(clock::now().since(begin))
 }
 
@@ -191,7 +222,7 @@ mod tests {
         // Not where temporary files are: memory has no direct I/O.
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let floor = floor(dir.path(), &Stop::default()).unwrap();
-        assert_eq!(floor.lines.len(), 5);
+        assert_eq!(floor.lines.len(), 7);
         for line in &floor.lines {
             assert!(line.time_us.p50.is_some(), "{line:?}");
             assert!(

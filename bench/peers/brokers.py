@@ -8,6 +8,7 @@ import subprocess
 import time
 
 READY_SECONDS = 60
+SETTLE_SECONDS = 4
 CLUSTER = "AAAAAAAAAAAAAAAAAAAAAQ"
 
 
@@ -63,6 +64,9 @@ class Broker:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+        # A disk that is told of freed blocks is busy with gigabytes of them for some seconds.
+        os.sync()
+        time.sleep(SETTLE_SECONDS)
 
     def rss_mib(self):
         with open(f"/proc/{self.process.pid}/status") as status:

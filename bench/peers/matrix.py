@@ -51,7 +51,8 @@ def of_result(result):
     return {
         "rate": result["rate_per_s"], "valid": result["valid"], "reasons": result["reasons"],
         "p50": latency.get("p50"), "p99": latency.get("p99"), "p99.9": latency.get("p99_9"),
-        "end p50": end.get("p50"), "end p99": end.get("p99"), "reported": result["durability"],
+        "end p50": end.get("p50"), "end p99": end.get("p99"), "end p99.9": end.get("p99_9"),
+        "bytes": result["bytes_per_s"], "reported": result["durability"],
     }
 
 

@@ -1,11 +1,13 @@
 """python3 -m unittest discover -s bench/peers -p '*_test.py'"""
 
 import argparse
+import io
 import json
 import os
 import tempfile
 import unittest
 
+import floors
 import matrix
 import report
 import transactions
@@ -23,7 +25,7 @@ class Peers(unittest.TestCase):
 
     def test_percentiles_without_samples_stay_empty(self):
         result = {
-            "rate_per_s": 10.0, "valid": False, "reasons": ["late"], "durability": {},
+            "rate_per_s": 10.0, "bytes_per_s": 10240.0, "valid": False, "reasons": ["late"], "durability": {},
             "publish_latency_us": {"p50": 5.0, "p99": None, "p99_9": None},
             "end_to_end_latency_us": None,
         }
@@ -45,6 +47,12 @@ class Peers(unittest.TestCase):
         self.assertRegex(text, r"\| b \| 2,000 \|.*\| 1, 0 \|")
         self.assertIn('width="380.0"', plot)
         self.assertIn('width="171.0"', plot)
+
+    def test_a_line_beside_the_floors_is_medians_of_its_rounds(self):
+        rows = [{"what": "one kafka", "p50": p50, "bytes": 2.5e6, "valid": p50 < 9} for p50 in (4, 5, 90)]
+        file = io.StringIO()
+        floors.write(rows, file)
+        self.assertIn("| one kafka | 5.00 | – | – | – | – | – | 2.50 | 3, 1 |", file.getvalue())
 
     def test_percentiles_of_transactions_are_of_all_turns(self):
         hundred = list(range(1, 101))

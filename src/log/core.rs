@@ -347,7 +347,8 @@ impl<F: Clone> Core<F> {
         self.stats.frames_written += 1;
         self.stats.journal_bytes_written += count(buf.len());
         let flushed = frame.attached.flush.then_some(frame.live_from);
-        self.journal.done(frame.file, buf, frame.sequence, flushed);
+        let file = (frame.number, frame.file);
+        self.journal.done(file, buf, frame.sequence, flushed);
         for row in &frame.rows {
             let Some(state) = self.groups.get(&row.group) else {
                 continue;

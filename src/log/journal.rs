@@ -12,6 +12,7 @@ use corelog_rt::local::Sender;
 
 use crate::codec::{count, index};
 use crate::frame::{Builder, FLAG_CLOSING, FLAG_SEAL, MetadataBefore, Row, Stamp};
+use crate::unflushed::Unflushed;
 use crate::{JournalId, JournalOptions};
 
 /// Frames are not filled beyond this; one entry may be larger.
@@ -68,9 +69,15 @@ pub(crate) struct Frame<F> {
     pub live_from: u64,
     pub rows: Vec<Row>,
     pub attached: Attached,
-    /// Files with frames that were written and not flushed; flushed with this one.
-    pub unflushed: Vec<F>,
+    /// Of its file.
+    pub number: u32,
+    /// Some if frames before it were written and not flushed, which are flushed with it: the files of
+    /// those that are in other ones.
+    pub unflushed: Option<Vec<F>>,
 }
+
+/// So many frames are written without a flush, under load as well.
+const UNFLUSHED_MAX: u32 = 64;
 
 /// What the writer does next.
 pub(crate) enum Next<F> {
@@ -119,7 +126,7 @@ pub(crate) struct Journal<F> {
     /// Released, but no flushed frame says so yet.
     pub retired: VecDeque<JournalFile<F>>,
     pub free: Vec<JournalFile<F>>,
-    unflushed: Vec<F>,
+    unflushed: Unflushed<F>,
     spare: Vec<AlignedBuf>,
     pub in_flight: bool,
     pub sealed: bool,
@@ -158,7 +165,7 @@ impl<F: Clone> Journal<F> {
             files: VecDeque::new(),
             retired: VecDeque::new(),
             free: Vec::new(),
-            unflushed: Vec::new(),
+            unflushed: Unflushed::new(),
             spare: Vec::new(),
             in_flight: false,
             sealed: true,
@@ -307,10 +314,10 @@ impl<F: Clone> Journal<F> {
         self.sealed = is_seal;
         self.seal_now = false;
         self.in_flight = true;
-        let unflushed = if attached.flush {
-            std::mem::take(&mut self.unflushed)
-        } else {
-            Vec::new()
+        let number = file.number;
+        let unflushed = match attached.flush {
+            true => self.unflushed.take(number),
+            false => None,
         };
         Frame {
             file: handle,
@@ -320,12 +327,19 @@ impl<F: Clone> Journal<F> {
             live_from: self.live_from,
             rows,
             attached,
+            number,
             unflushed,
         }
     }
 
     /// A frame is on disk, flushed or not. Released files come free.
-    pub(crate) fn done(&mut self, file: F, buf: AlignedBuf, sequence: u64, flushed: Option<u64>) {
+    pub(crate) fn done(
+        &mut self,
+        (number, file): (u32, F),
+        buf: AlignedBuf,
+        sequence: u64,
+        flushed: Option<u64>,
+    ) {
         self.in_flight = false;
         if self.spare.len() < 2 {
             self.spare.push(buf);
@@ -345,10 +359,8 @@ impl<F: Clone> Journal<F> {
             None => {
                 // A seal will flush it at the latest.
                 self.sealed = false;
-                self.unflushed.push(file);
-                if self.unflushed.len() > 64 {
-                    self.seal_now = true;
-                }
+                self.unflushed.push(number, file);
+                self.seal_now |= self.unflushed.frames() > UNFLUSHED_MAX;
             }
         }
     }
@@ -452,7 +464,7 @@ impl<F: Clone> Journal<F> {
         self.files.clear();
         self.retired.clear();
         self.free.clear();
-        self.unflushed.clear();
+        self.unflushed = Unflushed::new();
     }
 
     pub(crate) fn file_count(&self) -> usize {

@@ -45,6 +45,7 @@ mod settler;
 mod start_at;
 mod trim;
 mod types;
+mod unflushed;
 mod unit;
 mod verify;
 mod writer;

@@ -83,10 +83,11 @@ async fn write<R: Runtime>(log: &Log<R>, mut frame: Frame<R::File>) {
     let buf = frame.buf.take().expect("a frame has its buffer");
     let (result, buf) = if !frame.attached.flush {
         frame.file.write(buf, frame.position).await
-    } else if frame.unflushed.is_empty() {
-        frame.file.commit(buf, frame.position).await
     } else {
-        write_and_sync(&frame, buf).await
+        match &frame.unflushed {
+            None => frame.file.commit(buf, frame.position).await,
+            Some(others) => write_and_sync(&frame, others, buf).await,
+        }
     };
     let is_due = log.with(|c| match result {
         Ok(()) => c.frame_done(frame, buf),
@@ -105,10 +106,11 @@ async fn write<R: Runtime>(log: &Log<R>, mut frame: Frame<R::File>) {
 /// files after this one is written.
 async fn write_and_sync<F: File>(
     frame: &Frame<F>,
+    others: &[F],
     buf: AlignedBuf,
 ) -> (io::Result<()>, AlignedBuf) {
     let (mut result, buf) = frame.file.write(buf, frame.position).await;
-    for file in frame.unflushed.iter().chain([&frame.file]) {
+    for file in others.iter().chain([&frame.file]) {
         if result.is_ok() {
             result = file.sync_data().await;
         }
