@@ -31,6 +31,8 @@ class Broker:
     def start(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
+        if self.is_taken():
+            raise RuntimeError(f"something listens on port {self.port} already: end it, or give --port")
         self.prepare()
         log = open(os.path.join(self.options.build, f"{self.name}-{self.durability}.log"), "wb")
         begin = time.monotonic()
@@ -42,6 +44,10 @@ class Broker:
                 raise RuntimeError(f"{self.name} is not ready: see {log.name}")
             time.sleep(0.002)
         self.start_ms = (time.monotonic() - begin) * 1e3
+
+    def is_taken(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def is_ready(self):
         """Whether it answers a request; a listening port alone is not service."""
