@@ -172,17 +172,10 @@ impl Pool {
     }
 }
 
-/// The CPU time that serving one load takes.
-fn serve(way: Way, load: Load) -> Result<Duration, Failure> {
+/// Both ends of so many connections.
+fn connect(load: Load) -> std::io::Result<(Vec<Connection>, Vec<TcpStream>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut ring = IoUring::builder()
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_coop_taskrun()
-        .build(256)?;
-    let mut pool = Pool::new(&ring)?;
-    let mut connections = Vec::new();
-    let mut clients = Vec::new();
+    let (mut connections, mut clients) = (Vec::new(), Vec::new());
     for _ in 0..load.connections {
         let client = TcpStream::connect(listener.local_addr()?)?;
         client.set_nodelay(true)?;
@@ -196,6 +189,18 @@ fn serve(way: Way, load: Load) -> Result<Duration, Failure> {
             drained: true,
         });
     }
+    Ok((connections, clients))
+}
+
+/// The CPU time that serving one load takes.
+fn serve(way: Way, load: Load) -> Result<Duration, Failure> {
+    let (mut connections, clients) = connect(load)?;
+    let mut ring = IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_coop_taskrun()
+        .build(256)?;
+    let mut pool = Pool::new(&ring)?;
     let mut waiting: Vec<squeue::Entry> = (0..connections.len())
         .map(|at| receive(way, &mut connections[at], at))
         .collect();
@@ -207,44 +212,16 @@ fn serve(way: Way, load: Load) -> Result<Duration, Failure> {
     let mut left = load.connections * load.frames;
     while left > 0 {
         for entry in waiting.drain(..) {
-            // SAFETY: frames and answers outlive the ring's use of them: both live to the end of
-            // this function, and nothing is received once all frames are there.
+            // SAFETY: frames and answers outlive the ring: it is dropped first.
             while unsafe { ring.submission().push(&entry) }.is_err() {
                 ring.submit()?;
             }
         }
         ring.submit_and_wait(1)?;
         let done: Vec<cqueue::Entry> = ring.completion().collect();
-        for done in done {
-            if done.user_data() == SENT {
-                continue;
-            }
-            let at = done.user_data() as usize;
-            let connection = &mut connections[at];
-            let count = match done.result() {
-                more if more > 0 => more as usize,
-                // The pool was empty for a moment.
-                error if -error == libc::ENOBUFS => 0,
-                // It has had all its answers.
-                0 => continue,
-                error => return Err(std::io::Error::from_raw_os_error(-error).into()),
-            };
-            connection.drained = !cqueue::sock_nonempty(done.flags());
-            if let Some(id) = cqueue::buffer_select(done.flags()) {
-                let to = connection.have..connection.have + count;
-                connection.frame[to].copy_from_slice(&pool.buffer(id)[..count]);
-                pool.give(id);
-            }
-            connection.have += count;
-            if connection.have == load.frame {
-                (connection.have, left) = (0, left - 1);
-                let fd = Fd(connection.stream.as_raw_fd());
-                let answer = opcode::Send::new(fd, ANSWER.as_ptr(), ANSWER.len() as u32);
-                waiting.push(answer.build().user_data(SENT));
-            }
-            if way == Way::Own || !cqueue::more(done.flags()) {
-                waiting.push(receive(way, connection, at));
-            }
+        for done in done.iter().filter(|done| done.user_data() != SENT) {
+            let connection = &mut connections[done.user_data() as usize];
+            left -= usize::from(take(way, connection, &mut pool, done, &mut waiting)?);
         }
     }
     let spent = cpu() - before;
@@ -258,6 +235,42 @@ fn serve(way: Way, load: Load) -> Result<Duration, Failure> {
         client.join().expect("a client panicked")?;
     }
     Ok(spent)
+}
+
+/// Takes what was received, and answers a frame that is whole: then true.
+fn take(
+    way: Way,
+    connection: &mut Connection,
+    pool: &mut Pool,
+    done: &cqueue::Entry,
+    waiting: &mut Vec<squeue::Entry>,
+) -> std::io::Result<bool> {
+    let count = match done.result() {
+        more if more > 0 => more as usize,
+        // The pool was empty for a moment.
+        error if -error == libc::ENOBUFS => 0,
+        // The client has had all its answers.
+        0 => return Ok(false),
+        error => return Err(std::io::Error::from_raw_os_error(-error)),
+    };
+    connection.drained = !cqueue::sock_nonempty(done.flags());
+    if let Some(id) = cqueue::buffer_select(done.flags()) {
+        let to = connection.have..connection.have + count;
+        connection.frame[to].copy_from_slice(&pool.buffer(id)[..count]);
+        pool.give(id);
+    }
+    connection.have += count;
+    let is_whole = connection.have == connection.frame.len();
+    if is_whole {
+        connection.have = 0;
+        let fd = Fd(connection.stream.as_raw_fd());
+        let answer = opcode::Send::new(fd, ANSWER.as_ptr(), ANSWER.len() as u32);
+        waiting.push(answer.build().user_data(SENT));
+    }
+    if way == Way::Own || !cqueue::more(done.flags()) {
+        waiting.push(receive(way, connection, done.user_data() as usize));
+    }
+    Ok(is_whole)
 }
 
 fn receive(way: Way, connection: &mut Connection, at: usize) -> squeue::Entry {
