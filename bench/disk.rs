@@ -77,7 +77,7 @@ impl Disk {
         Ok(clock::now().since(begin))
     }
 
-    /// Reads the whole file directly, `READERS` blocks of 1 MiB at a time, so often.
+    /// Reads `count` blocks of 1 MiB directly, `READERS` at a time.
     pub(crate) fn reads(&self, count: usize, all: &mut Times) -> Result<Duration, Error> {
         let begin = clock::now();
         let read = |reader: usize| -> std::io::Result<Times> {

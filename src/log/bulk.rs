@@ -165,8 +165,8 @@ impl Group {
             && self.config.durability == Durability::Disk
     }
 
-    /// Whether the newest segment takes no more.
-    fn is_to_be_sealed(&self, begun: TimestampMs, now: TimestampMs) -> bool {
+    /// Whether the newest segment takes no more, whatever its size.
+    pub(crate) fn is_to_be_sealed(&self, begun: TimestampMs, now: TimestampMs) -> bool {
         let aged = now.0.saturating_sub(begun.0);
         let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
         self.segments.seal_due || aged >= age_max

@@ -190,11 +190,9 @@ impl Group {
             );
         }
         let mut end = map.whole;
-        let aged = now.0.saturating_sub(map.begun.0);
-        let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
         let full = self.bulk.as_ref().and_then(Bulk::full);
         let is_full = full.is_some_and(|full| full == map.base_offset);
-        let is_due = self.segments.seal_due || aged >= age_max || is_full;
+        let is_due = is_full || self.is_to_be_sealed(map.begun, now);
         // What was placed is behind the map's end: the segment cannot end there.
         let mut seals = is_due && map.whole > 0 && !self.has_placed();
         let mut taken = 0;

@@ -24,15 +24,7 @@ async fn write_ahead(log: &Log<RingRuntime>, indexes: std::ops::RangeInclusive<u
         log.append(GROUP, vec![batch_entry(index, size)], None)
             .unwrap();
     }
-    let mut durable = LogIndex(0);
-    while durable < last {
-        for event in log.events().await {
-            if let Event::Persisted { index, .. } = event {
-                log.commit(GROUP, index);
-                durable = index;
-            }
-        }
-    }
+    commit_through(log, last).await;
 }
 
 #[test]
@@ -40,17 +32,10 @@ fn bulk_goes_on_from_segment_to_segment() {
     const SIZE: usize = 20_000;
     in_folder(|rt, path| async move {
         let found = scan(&rt, &path, &[]).await.unwrap();
-        let mut shares = found.share_out(&[JournalId(1)], 1, |_| CoreId(0));
         let mut options = options(&path);
         options.bulk.entry_bytes_min = 1 << 10;
         options.bulk.bytes_ahead_min = 1 << 16;
-        let log = Log::open(
-            rt.clone(),
-            options,
-            shares.remove(0),
-            Box::new(NoCheckpoints),
-        );
-        let log = log.await.unwrap();
+        let log = open_with(&rt, options, found, &[JournalId(1)]).await;
         let config = GroupConfig {
             segment_bytes_max: 300 << 10,
             ..GroupConfig::default()

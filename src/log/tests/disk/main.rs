@@ -88,15 +88,32 @@ async fn write(log: &Log<RingRuntime>, indexes: std::ops::RangeInclusive<u64>, s
 }
 
 async fn open(rt: &RingRuntime, dir: PathBuf, found: Scan, ids: &[JournalId]) -> Log<RingRuntime> {
+    open_with(rt, options(&dir), found, ids).await
+}
+
+async fn open_with(
+    rt: &RingRuntime,
+    options: Options,
+    found: Scan,
+    ids: &[JournalId],
+) -> Log<RingRuntime> {
     let mut shares = found.share_out(ids, 1, |_| CoreId(0));
-    Log::open(
-        rt.clone(),
-        options(&dir),
-        shares.remove(0),
-        Box::new(NoCheckpoints),
-    )
-    .await
-    .unwrap()
+    let share = shares.remove(0);
+    let log = Log::open(rt.clone(), options, share, Box::new(NoCheckpoints));
+    log.await.unwrap()
+}
+
+/// Commits what is durable, until that is durable.
+async fn commit_through(log: &Log<RingRuntime>, last: LogIndex) {
+    let mut durable = LogIndex(0);
+    while durable < last {
+        for event in log.events().await {
+            if let Event::Persisted { index, .. } = event {
+                log.commit(GROUP, index);
+                durable = index;
+            }
+        }
+    }
 }
 
 async fn first(rt: &RingRuntime, dir: &Path) -> Log<RingRuntime> {
@@ -185,34 +202,14 @@ fn a_backlog_larger_than_the_journal_gets_through() {
     in_folder(|rt, path| async move {
         let mut options = options(&path);
         options.journal.files_max = 2;
-        let mut shares = scan(&rt, &path, &[])
-            .await
-            .unwrap()
-            .share_out(&[JournalId(1)], 1, |_| CoreId(0));
-        let log = Log::open(
-            rt.clone(),
-            options,
-            shares.remove(0),
-            Box::new(NoCheckpoints),
-        );
-        let log = log.await.unwrap();
+        let found = scan(&rt, &path, &[]).await.unwrap();
+        let log = open_with(&rt, options, found, &[JournalId(1)]).await;
         log.create_group(GROUP, TOPIC, PARTITION, GroupConfig::default())
             .unwrap();
         for index in 1..=LAST {
             log.append(GROUP, vec![entry(index, 30_000)], None).unwrap();
         }
-        let all = async {
-            loop {
-                for event in log.events().await {
-                    if let Event::Persisted { index, .. } = event {
-                        log.commit(GROUP, index);
-                        if index == LogIndex(LAST) {
-                            return;
-                        }
-                    }
-                }
-            }
-        };
+        let all = commit_through(&log, LogIndex(LAST));
         let done = corelog_rt::timeout(&rt, std::time::Duration::from_secs(60), all).await;
         assert!(done.is_ok(), "{:?}", log.core_stats());
         log.close().await.unwrap();
