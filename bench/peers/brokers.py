@@ -100,13 +100,27 @@ class Corelog(KafkaProtocol):
 
     def command(self):
         durability = {"disk": "disk", "memory": "written"}[self.durability]
+        return self.serve("2", "--listen-native", "off", "-s", f"broker.corelog.durability={durability}")
+
+    def serve(self, cores, *more):
         return [
-            self.options.binary, "serve", "--data", self.dir, "--cores", "2",
+            self.options.binary, "serve", "--data", self.dir, "--cores", cores,
             "--listen-kafka", f"127.0.0.1:{self.port}",
-            "--listen-http", f"127.0.0.1:{self.port + 1}",
-            "--listen-native", "off",
-            "-s", f"broker.corelog.durability={durability}",
+            "--listen-http", f"127.0.0.1:{self.port + 1}", *more,
         ]
+
+
+class BothProtocols(Corelog):
+    """Flushed, and with the native protocol, on the third port."""
+
+    def __init__(self, options):
+        super().__init__(options, "disk")
+
+    def serve(self, cores, *more):
+        return super().serve(cores, "--listen-native", f"127.0.0.1:{self.port + 2}", *more)
+
+    def address(self, driver):
+        return f"127.0.0.1:{self.port + (2 if driver == 'native' else 0)}"
 
 
 class Kafka(KafkaProtocol):

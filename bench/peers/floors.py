@@ -5,22 +5,21 @@ each of its ways, and measures: one record in flight, 1 MiB batches, a consumer 
 and the reading of what is cold, alone and beside a producer.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 
-from brokers import Corelog
-from matrix import bench
+from brokers import BothProtocols
+from matrix import bench, parser_of
 from report import median
 
 DRIVERS = ["kafka", "native"]
 WAYS = ["normal", "low"]
 SIZE = 1024
-ONE = ["--rate", "max", "--size", str(SIZE), "--connections", "1", "--in-flight", "1", "--mode", "produce"]
 WORKLOADS = {
-    "one": ONE,
+    "one": ["--rate", "max", "--size", str(SIZE), "--connections", "1", "--in-flight", "1",
+            "--mode", "produce"],
     "tail": ["--rate", "10000", "--size", str(SIZE), "--mode", "both"],
     "bulk": ["--rate", "max", "--size", "1048000", "--connections", "1", "--in-flight", "32",
              "--mode", "produce"],
@@ -32,25 +31,18 @@ FILL = ["--rate", "max", "--size", str(SIZE), "--batch", "100", "--connections",
         "--mode", "produce"]
 
 
-class Measured(Corelog):
+class Measured(BothProtocols):
     def __init__(self, options, latency):
-        super().__init__(options, "disk")
+        super().__init__(options)
         self.latency = latency
 
     def command(self):
-        return [
-            self.options.binary, "serve", "--data", self.dir, "--cores", "2",
-            "--listen-kafka", f"127.0.0.1:{self.port}",
-            "--listen-http", f"127.0.0.1:{self.port + 1}",
-            "--listen-native", f"127.0.0.1:{self.port + 2}",
-            "-s", f"latency={self.latency}",
-        ]
+        return self.serve("2", "-s", f"latency={self.latency}")
 
 
 def run(broker, driver, topic, arguments, seconds, options):
-    port = broker.port + (2 if driver == "native" else 0)
     command = [
-        options.binary, "bench", "run", "--driver", driver, "--bootstrap", f"127.0.0.1:{port}",
+        options.binary, "bench", "run", "--driver", driver, "--bootstrap", broker.address(driver),
         "--topic", topic, "--duration", f"{seconds}s", "--warmup", "1s", *arguments,
     ]
     return bench(command, os.path.join(options.build, "floors-run"))
@@ -114,13 +106,8 @@ def write(rows, file):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="measured in each run")
+    parser = parser_of(__doc__, 3, 5, 25600, "two")
     parser.add_argument("--fill-seconds", type=int, default=6, help="so long the cold topic is filled")
-    parser.add_argument("--port", type=int, default=25600, help="and the three after it")
     options = parser.parse_args()
     os.makedirs(options.build, exist_ok=True)
     rows = []

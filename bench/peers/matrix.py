@@ -85,14 +85,20 @@ def cell(broker, options, round_):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of(description, rounds, seconds, port, more_ports):
+    """With what every comparison takes."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--jars", required=True)
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=10, help="measured in each run")
-    parser.add_argument("--port", type=int, default=25400, help="and the one after it")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=int, default=seconds, help="measured in each run")
+    parser.add_argument("--port", type=int, default=port, help=f"and the {more_ports} after it")
+    return parser
+
+
+def main():
+    parser = parser_of(__doc__, 5, 10, 25400, "one")
+    parser.add_argument("--jars", required=True)
     parser.add_argument("--only", nargs="*", help="corelog kafka redis nats")
     parser.add_argument("--durability", nargs="*", default=["memory", "disk"])
     parser.add_argument("--out", help="folder of the report; the build folder if not given")

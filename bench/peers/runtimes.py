@@ -4,15 +4,14 @@ The broker has one core for its shard, the generator the other: a core that spin
 take its time from the generator. All take turns, A B C A B C; a broker is started for each turn.
 """
 
-import argparse
 import itertools
 import json
 import os
 import sys
 import time
 
-from brokers import Corelog
-from matrix import bench
+from brokers import BothProtocols
+from matrix import bench, parser_of
 from report import median
 
 BROKER_CORE, GENERATOR_CORE = "0", "1"
@@ -24,33 +23,27 @@ WORKLOADS = {
 DRIVERS = ["kafka", "native"]
 
 
-class Configured(Corelog):
-    """One of the eight, all flushed."""
+class Configured(BothProtocols):
+    """One of the eight."""
 
     def __init__(self, options, runtime, waits, latency):
-        super().__init__(options, "disk")
+        super().__init__(options)
         self.configured = (runtime, waits, latency)
 
     def command(self):
         runtime, waits, latency = self.configured
-        command = [
-            self.options.binary, "serve", "--data", self.dir, "--cores", f"{BROKER_CORE}-{BROKER_CORE}",
-            "--listen-kafka", f"127.0.0.1:{self.port}",
-            "--listen-http", f"127.0.0.1:{self.port + 1}",
-            "--listen-native", f"127.0.0.1:{self.port + 2}",
-            "--runtime", runtime, "-s", f"latency={latency}",
-        ]
-        return command + (["--spin"] if waits == "spinning" else [])
+        more = ["--spin"] if waits == "spinning" else []
+        cores = f"{BROKER_CORE}-{BROKER_CORE}"
+        return self.serve(cores, "--runtime", runtime, "-s", f"latency={latency}", *more)
 
 
 def measure(broker, driver, workload, options):
     """One run; None if the benchmark failed. With the cores' worth of time that the broker took."""
-    port = broker.port + (2 if driver == "native" else 0)
     begin, before = time.monotonic(), broker.cpu_seconds()
     row = bench(
         [
             "taskset", "-c", GENERATOR_CORE, options.binary, "bench", "run", "--driver", driver,
-            "--bootstrap", f"127.0.0.1:{port}", "--topic", f"{workload}-{driver}",
+            "--bootstrap", broker.address(driver), "--topic", f"{workload}-{driver}",
             "--duration", f"{options.seconds}s", "--warmup", "1s", *WORKLOADS[workload],
         ],
         os.path.join(options.build, "runtimes-run"),
@@ -98,12 +91,7 @@ def table(rows, workload, driver):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="measured in each run")
-    parser.add_argument("--port", type=int, default=25600, help="and the two after it")
+    parser = parser_of(__doc__, 3, 5, 25600, "two")
     options = parser.parse_args()
     every = list(itertools.product(["ring", "glommio"], ["parked", "spinning"], ["normal", "low"]))
     rows = []
