@@ -1,13 +1,15 @@
 //! What a core keeps of its segments between reads: maps, open files, blocks.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use corelog_base::{GroupId, Offset};
 
-use crate::codec::count;
-use crate::map::SegmentMap;
+use crate::ahead::Flights;
+use crate::codec::{count, index};
+use crate::map::{CHUNK_BYTES, SegmentMap};
 use crate::written::Written;
 
 /// The smallest share of the budget that a block takes, so that their number is bounded.
@@ -43,15 +45,14 @@ impl<V: Clone> Recent<V> {
         }
     }
 
-    fn find(&mut self, id: SegmentId, fits: impl Fn(&V) -> bool) -> Option<V> {
+    fn find(&mut self, id: SegmentId, fits: impl Fn(&V) -> bool) -> Option<&mut V> {
         let at = self
             .items
             .iter()
             .rposition(|item| item.id == id && fits(&item.value))?;
         let item = self.items.remove(at)?;
-        let value = item.value.clone();
         self.items.push_back(item);
-        Some(value)
+        self.items.back_mut().map(|item| &mut item.value)
     }
 
     fn put(&mut self, id: SegmentId, value: V, bytes: u64) {
@@ -81,6 +82,39 @@ impl<V: Clone> Recent<V> {
 pub(crate) struct Block {
     pub position: u64,
     pub bytes: Bytes,
+    /// Read ahead of a reader who has not come yet.
+    is_ahead: bool,
+}
+
+impl Block {
+    /// That was asked for.
+    pub(crate) fn new(position: u64, bytes: Bytes) -> Self {
+        Self {
+            position,
+            bytes,
+            is_ahead: false,
+        }
+    }
+
+    pub(crate) fn ahead(position: u64, bytes: Bytes) -> Self {
+        Self {
+            is_ahead: true,
+            ..Self::new(position, bytes)
+        }
+    }
+
+    /// The bytes from a position inside on.
+    pub(crate) fn from(&self, position: u64) -> Bytes {
+        self.bytes.slice(index(position - self.position)..)
+    }
+
+    fn end(&self) -> u64 {
+        self.position + count(self.bytes.len())
+    }
+
+    fn covers(&self, position: u64) -> bool {
+        (self.position..self.end()).contains(&position)
+    }
 }
 
 pub(crate) struct Cache<F> {
@@ -89,6 +123,8 @@ pub(crate) struct Cache<F> {
     files: Recent<F>,
     pub written: Written<F>,
     blocks: Recent<Block>,
+    /// What will be blocks.
+    pub flights: Flights,
 }
 
 impl<F: Clone> Cache<F> {
@@ -101,11 +137,12 @@ impl<F: Clone> Cache<F> {
             files: Recent::new(files_max / 4),
             written: Written::new(files_max / 8 * 3),
             blocks: Recent::new(bytes_max / 4 * 3),
+            flights: Flights::default(),
         }
     }
 
     pub(crate) fn map(&mut self, id: SegmentId) -> Option<Arc<SegmentMap>> {
-        self.maps.find(id, |_| true)
+        self.maps.find(id, |_| true).cloned()
     }
 
     pub(crate) fn put_map(&mut self, id: SegmentId, map: Arc<SegmentMap>) {
@@ -115,7 +152,7 @@ impl<F: Clone> Cache<F> {
     }
 
     pub(crate) fn file(&mut self, id: SegmentId) -> Option<F> {
-        self.files.find(id, |_| true)
+        self.files.find(id, |_| true).cloned()
     }
 
     pub(crate) fn put_file(&mut self, id: SegmentId, file: F) {
@@ -123,12 +160,47 @@ impl<F: Clone> Cache<F> {
         self.files.put(id, file, 1);
     }
 
-    /// A block with the whole chunk, or all of it that there is, at `position`.
-    pub(crate) fn block(&mut self, id: SegmentId, position: u64, length: u64) -> Option<Block> {
-        self.blocks.find(id, |block| {
-            block.position <= position
-                && position + length <= block.position + count(block.bytes.len())
-        })
+    /// A block with the byte at `position`, for a reader.
+    pub(crate) fn block(&mut self, id: SegmentId, position: u64) -> Option<Block> {
+        let block = self.blocks.find(id, |block| block.covers(position))?;
+        block.is_ahead = false;
+        Some(block.clone())
+    }
+
+    /// Where the bytes end that are in memory, or on their way to it, from `position` on.
+    pub(crate) fn held_to(&self, id: SegmentId, position: u64) -> u64 {
+        let mut end = position;
+        loop {
+            let mut blocks = self.blocks.items.iter().filter(|item| item.id == id);
+            let block = blocks.find(|item| item.value.covers(end));
+            let flight = self.flights.end_of(id, end);
+            match block.map(|item| item.value.end()).or(flight) {
+                Some(next) => end = next,
+                None => return end,
+            }
+        }
+    }
+
+    /// Up to `bytes` that are to be read next for one who reads on at `position`, of a segment of
+    /// `end` bytes, so that what is in memory reaches to `upto`: they count as on their way from now
+    /// on. None if it does, or if memory is short.
+    pub(crate) fn begin_flight(
+        &mut self,
+        id: SegmentId,
+        (position, upto, end): (u64, u64, u64),
+        bytes: u64,
+    ) -> Option<Range<u64>> {
+        let from = self.held_to(id, position);
+        if from >= upto.min(end) {
+            return None;
+        }
+        let from = from / CHUNK_BYTES * CHUNK_BYTES;
+        let unread = self.blocks.items.iter().filter(|item| item.value.is_ahead);
+        let unread: u64 = unread.map(|item| item.bytes).sum();
+        if unread + self.flights.bytes() + bytes > self.blocks.bytes_max / 2 {
+            return None;
+        }
+        Some(self.flights.begin(id, from..end.min(from + bytes)))
     }
 
     pub(crate) fn put_block(&mut self, id: SegmentId, block: Block) {
@@ -161,27 +233,53 @@ impl<F: Clone> Cache<F> {
 mod tests {
     use super::*;
 
+    const ID: SegmentId = SegmentId {
+        group: GroupId(1),
+        base_offset: Offset(0),
+        generation: 0,
+    };
+    const KIB: u64 = 1 << 10;
+
+    fn bytes(kib: u64) -> Bytes {
+        Bytes::from(vec![0; index(kib * KIB)])
+    }
+
     #[test]
     fn the_oldest_blocks_go_first_and_use_keeps() {
-        let mut cache: Cache<()> = Cache::new(512 << 10, 8);
-        let id = SegmentId {
-            group: GroupId(1),
-            base_offset: Offset(0),
-            generation: 0,
-        };
-        let block = |position| Block {
-            position,
-            bytes: Bytes::from(vec![0; 128 << 10]),
-        };
-        for position in [0, 128 << 10, 256 << 10] {
-            cache.put_block(id, block(position));
+        let mut cache: Cache<()> = Cache::new(512 * KIB, 8);
+        for kib in [0, 128, 256] {
+            cache.put_block(ID, Block::new(kib * KIB, bytes(128)));
         }
-        assert!(cache.block(id, 0, 64 << 10).is_some());
-        cache.put_block(id, block(384 << 10));
-        assert!(cache.block(id, 0, 64 << 10).is_some(), "used last");
-        assert!(cache.block(id, 128 << 10, 1).is_none(), "the oldest");
-        assert!(cache.block(id, 64 << 10, 128 << 10).is_none(), "too short");
-        cache.forget(id);
+        assert!(cache.block(ID, 0).is_some());
+        cache.put_block(ID, Block::new(384 * KIB, bytes(128)));
+        assert!(cache.block(ID, 0).is_some(), "used last");
+        assert!(cache.block(ID, 128 * KIB).is_none(), "the oldest");
+        assert!(cache.block(ID, 512 * KIB).is_none(), "behind the last");
+        cache.forget(ID);
         assert_eq!(cache.block_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_read_ahead_follows_what_is_held_and_is_bounded() {
+        // 768 KiB for blocks, half of it for those that nobody has read.
+        let mut cache: Cache<()> = Cache::new(1024 * KIB, 8);
+        let flight = 128 * KIB;
+        // Ends inside a chunk, which is read again.
+        cache.put_block(ID, Block::new(0, bytes(100)));
+        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 900 * KIB), flight);
+        assert_eq!(begin(100), None);
+        assert_eq!(begin(110), Some(64 * KIB..192 * KIB));
+        assert_eq!(begin(192), None, "it is on its way");
+        assert_eq!(begin(900), Some(192 * KIB..320 * KIB));
+        assert_eq!(begin(900), Some(320 * KIB..448 * KIB));
+        assert_eq!(begin(900), None, "nobody has read these three");
+        cache.flights.land(ID, 64 * KIB);
+        cache.put_block(ID, Block::ahead(64 * KIB, bytes(128)));
+        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 500 * KIB), flight);
+        assert_eq!(begin(900), None, "nor now that one has landed");
+        assert!(cache.block(ID, 150 * KIB).is_some());
+        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 500 * KIB), flight);
+        assert_eq!(begin(900), Some(448 * KIB..500 * KIB));
+        assert_eq!(begin(900), None, "the end");
     }
 }

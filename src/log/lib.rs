@@ -8,6 +8,7 @@
 //! It decides nothing about consensus, offsets or producers: it stores entries in the order in
 //! which it was told, and never acknowledges what is not as durable as asked.
 
+mod ahead;
 mod around;
 mod bulk;
 mod cache;

@@ -9,6 +9,9 @@ use crate::core::Core;
 use crate::segment::{Cursor, Segment, nothing};
 use crate::{Error, Kind, Log};
 
+/// A read that has so much does not wait for the disk to bring more.
+const ENOUGH_BYTES: u64 = 1 << 20;
+
 /// What a read found.
 pub enum Read {
     /// Whole batches, in order; each part holds one or more. Empty if nothing is in the range.
@@ -99,8 +102,15 @@ impl ReadPlan {
             .map_or(0, |mark| mark.position);
         let mut held = nothing();
         let mut found = Found::default();
+        let mut block_bytes = 0;
+        let enough = ENOUGH_BYTES.min(bytes_max / 2);
         loop {
-            let unit = segment.unit_at(position, &mut held, bytes_max, ahead).await;
+            let left = bytes_max.saturating_sub(found.bytes);
+            let begin = held.position;
+            let unit = segment.unit_at(position, &mut held, left, ahead).await;
+            if held.position != begin || block_bytes == 0 {
+                block_bytes += count(held.bytes.len());
+            }
             let unit = match unit {
                 Ok(Some(unit)) => unit,
                 Ok(None) => break,
@@ -124,7 +134,10 @@ impl ReadPlan {
                 return Err(segment.damaged(at));
             };
             found.add(data, unit.next_offset);
-            if held.slice(position, position + 1).is_none() {
+            if let Some(next) = held.missing(segment.map.framing, position)
+                && found.bytes >= enough
+                && !segment.is_at_hand(next)
+            {
                 break;
             }
         }
@@ -133,7 +146,7 @@ impl ReadPlan {
                 state.segments.read_end = found.end;
             }
         });
-        found.release(count(held.bytes.len()));
+        found.release(block_bytes);
         Ok(found.parts)
     }
 }
@@ -157,8 +170,8 @@ impl Found {
         self.parts.push(data);
     }
 
-    /// Copies what is less than half of the block that it lies in: a client may hold it for long,
-    /// and with it a block of a hundred times its size that no cache counts any more.
+    /// Copies what is less than half of the blocks that it lies in: a client may hold it for long,
+    /// and with it blocks of a hundred times its size that no cache counts any more.
     fn release(&mut self, block_bytes: u64) {
         if self.bytes * 2 < block_bytes && !self.is_empty() {
             self.parts = vec![Bytes::from(self.parts.concat())];

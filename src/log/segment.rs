@@ -1,5 +1,6 @@
 //! Reading a segment: its map, its checked bytes, a walk over its entries.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -14,15 +15,22 @@ use crate::scan_segments::read_map;
 use crate::unit::{Framing, Unit};
 use crate::{Error, Event, Kind, Log};
 
-/// Read beyond what was asked for if the last read ended where this one begins.
-const READAHEAD_BYTES: u64 = 1 << 20;
-
 /// One segment, opened for reading.
 pub(crate) struct Segment<R: Runtime> {
-    log: Log<R>,
+    pub log: Log<R>,
     pub map: Arc<SegmentMap>,
     /// None if everything settled is still in the map's tail.
     file: Option<R::File>,
+}
+
+impl<R: Runtime> Clone for Segment<R> {
+    fn clone(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            map: self.map.clone(),
+            file: self.file.clone(),
+        }
+    }
 }
 
 /// Where a walk stands: the next entry's place.
@@ -65,6 +73,17 @@ impl Stretch {
         let at = index(position.checked_sub(self.position)?);
         let end = at.checked_add(framing.header_bytes())?;
         framing.parse(self.bytes.get(at..end)?)
+    }
+
+    /// Where the unit lies that begins at `position`, as far as is known, if not all of it is here.
+    pub(crate) fn missing(&self, framing: Framing, position: u64) -> Option<Range<u64>> {
+        let unit = self.unit(framing, position);
+        let bytes = unit.map_or(count(framing.header_bytes()), |unit| unit.bytes);
+        let place = position..position + bytes;
+        match self.slice(place.start, place.end) {
+            Some(_) => None,
+            None => Some(place),
+        }
     }
 }
 
@@ -207,8 +226,8 @@ impl<R: Runtime> Log<R> {
 }
 
 impl<R: Runtime> Segment<R> {
-    /// The bytes at `position`: at least `least` and about `length`, if there are so many. `ahead`
-    /// reads more than that from the disk, for the next read.
+    /// The bytes at `position`: at least `least` and about `length`, if there are so many. With
+    /// `ahead`, what follows is read meanwhile, for the next read.
     ///
     /// # Errors
     /// `Damaged` if the bytes at `position` are; `Io`.
@@ -248,30 +267,23 @@ impl<R: Runtime> Segment<R> {
         (least, end): (u64, u64),
         ahead: bool,
     ) -> Result<Stretch, Error> {
-        let map = &self.map;
-        let id = map.id();
         let position = first * CHUNK_BYTES;
-        let needed = least.saturating_sub(position).max(1);
-        if let Some(block) = self.log.with(|c| c.cache.block(id, position, needed)) {
+        if ahead {
+            self.read_ahead(position, end);
+        }
+        if let Some(bytes) = self.at_hand(position, least).await {
             return Ok(Stretch {
                 position,
-                bytes: block.bytes.slice(index(position - block.position)..),
+                bytes,
                 cut: false,
             });
         }
-        let mut to = round_up(end, CHUNK_BYTES);
-        if ahead {
-            to += READAHEAD_BYTES;
-        }
-        let length = to.min(map.bytes) - position;
-        let bytes = self.read_file(position, length).await?;
+        let to = round_up(end, CHUNK_BYTES).min(self.map.bytes);
+        let bytes = self.read_file(position, to - position).await?;
         let sound = self.sound(first, &bytes)?;
-        let cut = count(sound.len()) < length;
-        let block = Block {
-            position,
-            bytes: sound.clone(),
-        };
-        self.log.with(|c| c.cache.put_block(id, block));
+        let cut = position + count(sound.len()) < to;
+        let block = Block::new(position, sound.clone());
+        self.log.with(|c| c.cache.put_block(self.map.id(), block));
         Ok(Stretch {
             position,
             bytes: sound,
@@ -285,7 +297,7 @@ impl<R: Runtime> Segment<R> {
         };
         self.log.with(|c| c.stats.disk_reads += 1);
         let block = u64::from(file.alignment());
-        let buf = AlignedBuf::with_capacity(index(round_up(length, block)));
+        let buf = AlignedBuf::for_read(index(round_up(length, block)));
         let (result, buf) = file.read(buf, position).await;
         if let Err(error) = result {
             let path = self.path();
@@ -309,6 +321,15 @@ impl<R: Runtime> Segment<R> {
 
     /// The chunks from `first` on that are what was written; at least one.
     pub(crate) fn sound(&self, first: u64, bytes: &Bytes) -> Result<Bytes, Error> {
+        let sound = self.sound_start(first, bytes);
+        if sound.is_empty() {
+            return Err(self.damaged(first * CHUNK_BYTES));
+        }
+        Ok(sound)
+    }
+
+    /// The chunks from `first` on up to the first that is not what was written.
+    pub(crate) fn sound_start(&self, first: u64, bytes: &Bytes) -> Bytes {
         let mut end = 0;
         for (number, chunk) in (first..).zip(bytes.chunks(index(CHUNK_BYTES))) {
             if !self.map.is_sound(number, chunk) {
@@ -316,10 +337,7 @@ impl<R: Runtime> Segment<R> {
             }
             end += chunk.len();
         }
-        if end == 0 {
-            return Err(self.damaged(first * CHUNK_BYTES));
-        }
-        Ok(bytes.slice(..end))
+        bytes.slice(..end)
     }
 
     /// Names the offsets of the chunk at `position`.
@@ -347,8 +365,7 @@ impl<R: Runtime> Segment<R> {
         let header = count(framing.header_bytes());
         if held.unit(framing, position).is_none() {
             let length = bytes_min.max(header);
-            let least = header.max(length / 2);
-            *held = self.read(position, (least, length), ahead).await?;
+            *held = self.read(position, (header, length), ahead).await?;
         }
         let Some(unit) = held.unit(framing, position) else {
             return Err(self.broken(position, held));

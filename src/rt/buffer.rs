@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -13,6 +13,8 @@ pub struct AlignedBuf {
     start: NonNull<u8>,
     capacity: usize,
     len: usize,
+    /// So many bytes from the start were written at some time, by whomever.
+    initialised: usize,
 }
 
 // SAFETY: the buffer owns its memory alone; no other handle to it exists.
@@ -29,18 +31,35 @@ impl AlignedBuf {
     /// # Panics
     /// If `capacity` is 0.
     pub fn with_capacity(capacity: usize) -> Self {
+        // SAFETY: the layout has a size above zero.
+        let mut buf = Self::allocate(capacity, |layout| unsafe { alloc_zeroed(layout) });
+        buf.initialised = buf.capacity;
+        buf
+    }
+
+    /// A buffer with length 0 to read a file into: nobody clears what the read will overwrite. The
+    /// capacity is rounded up to the alignment.
+    ///
+    /// # Panics
+    /// If `capacity` is 0.
+    pub fn for_read(capacity: usize) -> Self {
+        // SAFETY: the layout has a size above zero.
+        Self::allocate(capacity, |layout| unsafe { alloc(layout) })
+    }
+
+    /// Nothing in it counts as initialised.
+    fn allocate(capacity: usize, allocate: impl FnOnce(Layout) -> *mut u8) -> Self {
         assert!(capacity > 0);
         let capacity = capacity.next_multiple_of(Self::ALIGNMENT);
         let layout = Self::layout(capacity);
-        // SAFETY: the layout has a size above zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else {
+        let Some(start) = NonNull::new(allocate(layout)) else {
             handle_alloc_error(layout)
         };
         Self {
             start,
             capacity,
             len: 0,
+            initialised: 0,
         }
     }
 
@@ -55,9 +74,22 @@ impl AlignedBuf {
     /// Sets how many bytes are in use. Bytes never written are zero or left from earlier use.
     ///
     /// # Panics
-    /// If `len` exceeds the capacity.
+    /// If `len` exceeds the capacity, or what was ever written of a buffer [`Self::for_read`].
     pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.initialised);
+        self.len = len;
+    }
+
+    /// Sets how many bytes are in use, of which somebody else has written all.
+    ///
+    /// # Safety
+    /// So many bytes from the start on are initialised.
+    ///
+    /// # Panics
+    /// If `len` exceeds the capacity.
+    pub(crate) unsafe fn set_filled(&mut self, len: usize) {
         assert!(len <= self.capacity);
+        self.initialised = self.initialised.max(len);
         self.len = len;
     }
 
@@ -66,11 +98,14 @@ impl AlignedBuf {
     /// # Panics
     /// If the bytes do not fit.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        assert!(end <= self.capacity);
         let from = self.len;
-        self.len = end;
-        self[from..end].copy_from_slice(bytes);
+        assert!(bytes.len() <= self.capacity - from);
+        // SAFETY: there is room for them behind `len`, and nobody else refers to this memory.
+        unsafe {
+            let place = self.start.as_ptr().add(from);
+            place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            self.set_filled(from + bytes.len());
+        }
     }
 
     /// Appends zeros until the length is a multiple of `unit`.
@@ -93,7 +128,7 @@ impl AlignedBuf {
 impl Deref for AlignedBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // SAFETY: `len <= capacity` bytes from `start` are initialised (zeroed at allocation).
+        // SAFETY: `len <= initialised` bytes from `start`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -132,5 +167,21 @@ mod tests {
         assert_eq!(buf.len(), 4096);
         let bytes = buf.into_bytes();
         assert_eq!(&bytes[..4], b"abc\0");
+    }
+
+    #[test]
+    fn a_buffer_for_a_read_shows_what_was_written() {
+        let mut buf = AlignedBuf::for_read(5000);
+        assert_eq!((buf.capacity(), buf.len()), (8192, 0));
+        buf.extend_from_slice(b"abc");
+        buf.set_len(2);
+        buf.set_len(3);
+        assert_eq!(&buf[..], b"abc");
+    }
+
+    #[test]
+    #[should_panic(expected = "initialised")]
+    fn and_nothing_else() {
+        AlignedBuf::for_read(5000).set_len(1);
     }
 }

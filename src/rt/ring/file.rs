@@ -138,6 +138,7 @@ impl RingFile {
 
     async fn read_all(self, mut buf: AlignedBuf, position: u64) -> (io::Result<u32>, AlignedBuf) {
         self.assert_aligned(position);
+        buf.set_len(0);
         let mut filled = 0;
         while filled < buf.capacity() {
             let at = At {

@@ -52,7 +52,7 @@ pub(super) async fn read(
     mut buf: AlignedBuf,
     at: At,
 ) -> (io::Result<u32>, AlignedBuf) {
-    assert!(at.skip < buf.capacity());
+    assert!(at.skip <= buf.len() && at.skip < buf.capacity());
     let room = (buf.capacity() - at.skip).min(OPERATION_BYTES_MAX);
     // SAFETY: inside the buffer's allocation, as asserted.
     let start = unsafe { buf.as_mut_ptr().add(at.skip) };
@@ -62,7 +62,12 @@ pub(super) async fn read(
     // SAFETY: `start` has `room` bytes inside the buffer's heap memory, which Keep owns.
     let op = unsafe { driver.submit(file, Keep::Aligned(buf), Chain::One(entry)) };
     let done = op.await;
-    (outcome(done.results[0]), aligned(done.keep))
+    let (result, mut buf) = (outcome(done.results[0]), aligned(done.keep));
+    if let Ok(count) = result {
+        // SAFETY: what lies before them was read before, and these the kernel has written.
+        unsafe { buf.set_filled(at.skip + count as usize) };
+    }
+    (result, buf)
 }
 
 fn write_entry(
