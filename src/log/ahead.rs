@@ -11,12 +11,12 @@ use crate::map::CHUNK_BYTES;
 use crate::segment::Segment;
 
 /// Read at once.
-const FLIGHT_BYTES: u64 = 1 << 20;
+pub(crate) const FLIGHT_BYTES_MAX: u64 = 1 << 20;
 /// So many of a segment at a time keep the disk busy. With more, the first lands hardly sooner than
 /// the last, because the disk serves all of them.
 const FLIGHTS_MAX: usize = 4;
 /// As far ahead of a reader as its reads are long, but no less and no more than this.
-const AHEAD_BYTES_MIN: u64 = 1 << 20;
+const AHEAD_BYTES_MIN: u64 = 4 << 20;
 const AHEAD_BYTES_MAX: u64 = 8 << 20;
 
 /// Bytes of a segment on their way to memory.
@@ -95,7 +95,7 @@ impl<R: Runtime> Segment<R> {
         let place = (position, upto, self.map.bytes);
         self.log.with(|c| {
             let is_wanted = !c.disk.closing;
-            is_wanted.then(|| c.cache.begin_flight(self.map.id(), place, FLIGHT_BYTES))?
+            is_wanted.then(|| c.cache.begin_flight(self.map.id(), place))?
         })
     }
 

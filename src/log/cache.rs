@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelog_base::{GroupId, Offset};
 
-use crate::ahead::Flights;
+use crate::ahead::{FLIGHT_BYTES_MAX, Flights};
 use crate::codec::{count, index};
 use crate::map::{CHUNK_BYTES, SegmentMap};
 use crate::written::Written;
@@ -181,14 +181,13 @@ impl<F: Clone> Cache<F> {
         }
     }
 
-    /// Up to `bytes` that are to be read next for one who reads on at `position`, of a segment of
-    /// `end` bytes, so that what is in memory reaches to `upto`: they count as on their way from now
-    /// on. None if it does, or if memory is short.
+    /// What is to be read next for one who reads on at `position`, of a segment of `end` bytes, so
+    /// that what is in memory reaches to `upto`: it counts as on its way from now on. None if it
+    /// does, or if memory is short: half is for what was not asked for yet.
     pub(crate) fn begin_flight(
         &mut self,
         id: SegmentId,
         (position, upto, end): (u64, u64, u64),
-        bytes: u64,
     ) -> Option<Range<u64>> {
         let from = self.held_to(id, position);
         if from >= upto.min(end) {
@@ -197,7 +196,10 @@ impl<F: Clone> Cache<F> {
         let from = from / CHUNK_BYTES * CHUNK_BYTES;
         let unread = self.blocks.items.iter().filter(|item| item.value.is_ahead);
         let unread: u64 = unread.map(|item| item.bytes).sum();
-        if unread + self.flights.bytes() + bytes > self.blocks.bytes_max / 2 {
+        let budget = self.blocks.bytes_max / 2;
+        let bytes = (budget / 4).clamp(CHUNK_BYTES, FLIGHT_BYTES_MAX);
+        let bytes = bytes / CHUNK_BYTES * CHUNK_BYTES;
+        if unread + self.flights.bytes() + bytes > budget {
             return None;
         }
         Some(self.flights.begin(id, from..end.min(from + bytes)))
@@ -263,23 +265,23 @@ mod tests {
     fn what_is_read_ahead_follows_what_is_held_and_is_bounded() {
         // 768 KiB for blocks, half of it for those that nobody has read.
         let mut cache: Cache<()> = Cache::new(1024 * KIB, 8);
-        let flight = 128 * KIB;
         // Ends inside a chunk, which is read again.
         cache.put_block(ID, Block::new(0, bytes(100)));
-        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 900 * KIB), flight);
+        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 900 * KIB));
         assert_eq!(begin(100), None);
-        assert_eq!(begin(110), Some(64 * KIB..192 * KIB));
-        assert_eq!(begin(192), None, "it is on its way");
-        assert_eq!(begin(900), Some(192 * KIB..320 * KIB));
-        assert_eq!(begin(900), Some(320 * KIB..448 * KIB));
-        assert_eq!(begin(900), None, "nobody has read these three");
+        for from in [64, 128, 192, 256, 320, 384] {
+            let flight = from * KIB..(from + 64) * KIB;
+            assert_eq!(begin(from + 50), Some(flight));
+            assert_eq!(begin(from + 64), None, "it is on its way");
+        }
+        assert_eq!(begin(900), None, "nobody has read these six");
         cache.flights.land(ID, 64 * KIB);
-        cache.put_block(ID, Block::ahead(64 * KIB, bytes(128)));
-        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 500 * KIB), flight);
-        assert_eq!(begin(900), None, "nor now that one has landed");
-        assert!(cache.block(ID, 150 * KIB).is_some());
-        let mut begin = |kib| cache.begin_flight(ID, (0, kib * KIB, 500 * KIB), flight);
-        assert_eq!(begin(900), Some(448 * KIB..500 * KIB));
-        assert_eq!(begin(900), None, "the end");
+        cache.put_block(ID, Block::ahead(64 * KIB, bytes(64)));
+        let begin = |cache: &mut Cache<()>| cache.begin_flight(ID, (0, 900 * KIB, 500 * KIB));
+        assert_eq!(begin(&mut cache), None, "nor now that one has landed");
+        assert!(cache.block(ID, 120 * KIB).is_some());
+        assert_eq!(begin(&mut cache), Some(448 * KIB..500 * KIB));
+        assert!(cache.block(ID, 500 * KIB).is_none());
+        assert_eq!(begin(&mut cache), None, "the end");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 
 /// A batch, at an index below which each entry is one.
-fn batch_entry(index: u64, size: usize) -> Entry {
+pub(super) fn batch_entry(index: u64, size: usize) -> Entry {
     let base = (index - 1) as i64 * RECORDS;
     Entry {
         index: LogIndex(index),
@@ -18,7 +18,11 @@ fn batch_entry(index: u64, size: usize) -> Entry {
 }
 
 /// Appends all, and commits each that is durable.
-async fn write_ahead(log: &Log<RingRuntime>, indexes: std::ops::RangeInclusive<u64>, size: usize) {
+pub(super) async fn write_ahead(
+    log: &Log<RingRuntime>,
+    indexes: std::ops::RangeInclusive<u64>,
+    size: usize,
+) {
     let last = LogIndex(*indexes.end());
     for index in indexes {
         log.append(GROUP, vec![batch_entry(index, size)], None)

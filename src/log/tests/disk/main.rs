@@ -14,9 +14,10 @@ use corelog_log::{
     verify,
 };
 use corelog_record::{BatchBuilder, Codec};
-use corelog_rt::Runtime;
 use corelog_rt::ring::RingRuntime;
+use corelog_rt::{Runtime, oneshot};
 
+mod ahead;
 mod bulk;
 #[path = "../common/mod.rs"]
 mod common;

@@ -58,7 +58,7 @@ impl Reader {
         assert!(gone || fault, "{:?}: read at {from}: {error}", self.id);
     }
 
-    /// One random read.
+    /// A read from anywhere, and some that go on behind it.
     pub(super) async fn look(&self, random: &mut Random, disk: Disk) {
         let Some((entries, start)) = self.expected() else {
             return;
@@ -68,15 +68,20 @@ impl Reader {
         if end <= start {
             return;
         }
-        let from = start.plus(random.below((end.0 - start.0) as u64) as i64);
+        let mut from = start.plus(random.below((end.0 - start.0) as u64) as i64);
         if random.chance(200) {
             self.look_by_time(&entries, start, random, disk).await;
             return;
         }
         let bytes_max = [100, 5_000, 100_000][random.below(3) as usize];
-        match self.read(from, end, bytes_max).await {
-            Ok(found) => self.compare(&entries, from, &found),
-            Err(error) => self.excuse(&error, from, disk),
+        for _ in 0..=random.below(6) {
+            match self.read(from, end, bytes_max).await {
+                Ok(found) => from = self.compare(&entries, from, &found),
+                Err(error) => return self.excuse(&error, from, disk),
+            }
+            if from >= end {
+                return;
+            }
         }
     }
 
@@ -87,13 +92,13 @@ impl Reader {
         }
     }
 
-    /// What was read is what was written, from the batch that contains `from` on.
-    fn compare(&self, entries: &[Entry], from: Offset, found: &[Bytes]) {
+    /// What was read is what was written, from the batch that contains `from` on. Where it ends.
+    fn compare(&self, entries: &[Entry], from: Offset, found: &[Bytes]) -> Offset {
         let id = self.id;
         let bytes = found.concat();
         let is_wanted = |e: &&Entry| e.kind == EntryKind::Batch && e.next_offset > from;
         let mut wanted = entries.iter().filter(is_wanted);
-        let mut count = 0;
+        let (mut count, mut end) = (0, from);
         for batch in batches(&bytes) {
             let (header, batch) = batch.expect("whole batches");
             let entry = wanted.next().expect("no more than was written");
@@ -103,9 +108,11 @@ impl Reader {
             );
             assert!(batch == &entry.data[..], "{id:?}: other bytes at {from}");
             count += batch.len();
+            end = entry.next_offset;
         }
         assert_eq!(count, bytes.len(), "{id:?}: half a batch at {from}");
         assert!(count > 0, "{id:?}: nothing at {from}");
+        end
     }
 
     async fn look_by_time(
