@@ -148,6 +148,8 @@ pub(crate) struct Segments {
     pub seal_due: bool,
     /// Where the last disk read ended: the next one is sequential if it begins here.
     pub read_end: Offset,
+    /// The same of reads of entries: behind the last that was read.
+    pub entries_end: LogIndex,
     /// How often files were replaced by compacted ones: a read that sees it change is repeated.
     pub replaced: u64,
     /// Compaction has looked at every record below.

@@ -220,11 +220,14 @@ impl EntriesPlan {
         };
         let mut cursor = map.mark_for_index(self.from).map_or(start, Cursor::from);
         let bytes_max = u64::from(self.bytes_max);
+        let ahead = log.with(|c| c.group(self.group).map(|g| g.segments.entries_end))? == self.from;
         let mut held = nothing();
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
         loop {
-            let entry = match segment.next_entry(&mut cursor, &mut held, bytes_max).await {
+            let left = bytes_max.saturating_sub(bytes);
+            let next = segment.next_entry(&mut cursor, &mut held, left, ahead);
+            let entry = match next.await {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
                 Err(error) if entries.is_empty() => return Err(error),
@@ -239,6 +242,11 @@ impl EntriesPlan {
             }
             entries.push(entry);
         }
+        log.with(|c| {
+            if let (Some(state), Some(last)) = (c.groups.get_mut(&self.group), entries.last()) {
+                state.segments.entries_end = last.index.next();
+            }
+        });
         Ok(entries)
     }
 

@@ -393,6 +393,7 @@ impl<R: Runtime> Segment<R> {
         cursor: &mut Cursor,
         held: &mut Stretch,
         bytes_min: u64,
+        ahead: bool,
     ) -> Result<Option<Entry>, Error> {
         let at = cursor.index;
         if at > self.map.settled.index {
@@ -403,7 +404,7 @@ impl<R: Runtime> Segment<R> {
             return Ok(Some(entry.clone()));
         }
         let position = cursor.position;
-        let Some(unit) = self.unit_at(position, held, bytes_min, false).await? else {
+        let Some(unit) = self.unit_at(position, held, bytes_min, ahead).await? else {
             return Err(self.damaged(position));
         };
         cursor.position += unit.bytes;

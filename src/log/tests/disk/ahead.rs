@@ -98,6 +98,20 @@ fn batches_that_lie_in_four_blocks() {
 }
 
 #[test]
+fn entries_for_a_follower() {
+    in_folder(|rt, path| async move {
+        let log = settled(&rt, &path, 2700, 1500).await;
+        let bytes = all(2700, 1500).len();
+        let entries = entries_all(&log, 1, 2701).await;
+        let wanted: Vec<Entry> = (1..=2700).map(|index| batch_entry(index, 1500)).collect();
+        assert!(entries == wanted);
+        let reads = log.core_stats().disk_reads as usize;
+        assert!(reads <= bytes / MIB + 6, "{reads}");
+        log.close().await.unwrap();
+    });
+}
+
+#[test]
 fn two_who_read_the_same_wait_for_the_same_bytes() {
     in_folder(|rt, path| async move {
         let log = settled(&rt, &path, 2700, 1500).await;
