@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use corelog_base::{
-    EntryKind, GroupId, HardState, LogIndex, LogStart, Monotonic, Offset, Random, Replica, Term,
+    Entry, EntryKind, GroupId, HardState, LogIndex, LogStart, Monotonic, Offset, Random, Replica,
+    Term,
 };
 use raft::prelude::{ConfState, Config, Entry as RaftEntry, Message, MessageType};
 use raft::{RawNode, StateRole};
@@ -62,6 +63,8 @@ pub(crate) struct Engine {
     /// When each replica was last seen to hold everything that was committed.
     pub(crate) caught_up: Vec<(u64, Monotonic)>,
     pub(crate) fetches: Fetches,
+    /// What was proposed and not taken yet, of a leader that agrees with nobody: see `alone.rs`.
+    pub(crate) alone: Option<Vec<Entry>>,
 }
 
 impl Engine {
@@ -108,6 +111,7 @@ impl Engine {
             applied,
             caught_up: Vec::new(),
             fetches: Fetches::default(),
+            alone: None,
         })
     }
 
@@ -133,6 +137,9 @@ impl Engine {
     /// The engine draws timeouts from a generator of its own: ours replaces the draw after each
     /// call that may have made one.
     pub(crate) fn draw_timeout(&mut self, random: &mut Random) {
+        if self.alone.is_some() {
+            return;
+        }
         let now = self.said_now();
         if now != self.timeout.0 {
             let spread = random.below(ELECTION_TICKS as u64) as usize;
@@ -168,9 +175,21 @@ impl Engine {
 
     /// False if this replica does not lead, or is handing over: nothing was taken. A follower's
     /// engine would forward it, and nobody could say what became of it.
-    pub(crate) fn propose(&mut self, kind: EntryKind, base: Offset, data: Bytes) -> bool {
+    ///
+    /// # Errors
+    /// It is no entry that could follow the last.
+    pub(crate) fn propose(
+        &mut self,
+        kind: EntryKind,
+        base: Offset,
+        data: Bytes,
+    ) -> Result<bool, String> {
+        if self.is_alone() {
+            self.propose_alone(kind, base, data)?;
+            return Ok(true);
+        }
         if !self.leads() {
-            return false;
+            return Ok(false);
         }
         let entry = RaftEntry {
             context: context(kind, base),
@@ -183,7 +202,7 @@ impl Engine {
         message.entries.push(entry);
         let taken = self.node.step(message).is_ok();
         self.refused |= !taken;
-        taken
+        Ok(taken)
     }
 
     pub(crate) fn compact(&mut self, start: LogStart) -> Result<(), String> {
@@ -194,7 +213,9 @@ impl Engine {
     pub(crate) fn persisted(&mut self, term: Term, index: LogIndex, out: &mut Vec<Out>) {
         if index > self.flushed && self.node.store().term_at(index) == Some(term) {
             self.flushed = index;
-            self.release(out);
+            if self.alone.is_none() {
+                self.release(out);
+            }
         }
     }
 

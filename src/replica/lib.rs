@@ -12,6 +12,7 @@
 //! A follower that is behind the leader's log start stays behind: snapshots and changes of members
 //! come with clusters of several nodes.
 
+mod alone;
 mod engine;
 mod fetch;
 mod guard;

@@ -11,6 +11,9 @@ use crate::replicas::{Out, Role};
 
 impl Engine {
     pub(crate) fn has_ready(&self) -> bool {
+        if let Some(proposed) = &self.alone {
+            return self.has_ready_alone(proposed);
+        }
         if self.must_wait() {
             return false;
         }
@@ -41,6 +44,9 @@ impl Engine {
         window_bytes_max: u64,
         out: &mut Vec<Out>,
     ) -> Result<(), String> {
+        if self.alone.is_some() {
+            return self.ready_alone(out);
+        }
         self.ask_for_reads(out);
         if !self.node.has_ready() {
             self.say_leadership(out);

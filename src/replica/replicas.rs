@@ -232,7 +232,7 @@ impl Replicas {
                 base_offset,
                 data,
             } => self.call(group, out, |engine, out| {
-                if !engine.propose(kind, base_offset, data) {
+                if !engine.propose(kind, base_offset, data)? {
                     out.push(Out::Refused { group });
                 }
                 Ok(())

@@ -131,13 +131,33 @@ impl Store {
         self.bytes -= cut.map(|e| e.data.len() as u64).sum::<u64>();
         let first = first.index;
         self.terms.retain(|(index, _)| index.0 < first);
-        let mut appended = Vec::with_capacity(raft.len());
-        for entry in raft {
-            let entry = from_raft(entry, self.end())?;
-            self.push(entry.clone());
-            appended.push(entry);
-        }
-        Ok(appended)
+        raft.into_iter().map(|entry| self.add(entry)).collect()
+    }
+
+    fn add(&mut self, raft: RaftEntry) -> Result<Entry, String> {
+        let entry = from_raft(raft, self.end())?;
+        self.push(entry.clone());
+        Ok(entry)
+    }
+
+    /// One more entry, of the term of the last.
+    ///
+    /// # Errors
+    /// Its data are no entry's that could follow.
+    pub(crate) fn extend(
+        &mut self,
+        kind: EntryKind,
+        base: Offset,
+        data: Bytes,
+    ) -> Result<Entry, String> {
+        let (last, term) = self.last();
+        self.add(RaftEntry {
+            index: last.next().0,
+            term: term.0,
+            context: context(kind, base),
+            data,
+            ..RaftEntry::default()
+        })
     }
 
     /// The planted bug: what would cut off an entry is left out.
