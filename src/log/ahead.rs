@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use corelog_rt::{Notify, Runtime};
 
 use crate::cache::{Block, SegmentId};
+use crate::codec::{count, index};
 use crate::map::CHUNK_BYTES;
 use crate::segment::Segment;
 
@@ -24,6 +25,13 @@ struct Flight {
     id: SegmentId,
     range: Range<u64>,
     waiters: Vec<Notify>,
+}
+
+impl Flight {
+    /// Whether it brings the byte at `position`.
+    fn brings(&self, id: SegmentId, position: u64) -> bool {
+        self.id == id && self.range.contains(&position)
+    }
 }
 
 /// What a core reads ahead. Short: bounded by the memory for blocks.
@@ -45,15 +53,15 @@ impl Flights {
 
     /// Where the flight ends that brings the byte at `position`.
     pub(crate) fn end_of(&self, id: SegmentId, position: u64) -> Option<u64> {
-        let mut flights = self.list.iter().filter(|flight| flight.id == id);
-        let flight = flights.find(|flight| flight.range.contains(&position))?;
+        let mut flights = self.list.iter();
+        let flight = flights.find(|flight| flight.brings(id, position))?;
         Some(flight.range.end)
     }
 
     /// Notified when the flight that brings the byte at `position` lands; None if there is none.
     fn landing(&mut self, id: SegmentId, position: u64) -> Option<Notify> {
-        let mut flights = self.list.iter_mut().filter(|flight| flight.id == id);
-        let flight = flights.find(|flight| flight.range.contains(&position))?;
+        let mut flights = self.list.iter_mut();
+        let flight = flights.find(|flight| flight.brings(id, position))?;
         let landed = Notify::new();
         flight.waiters.push(landed.clone());
         Some(landed)
@@ -113,9 +121,9 @@ impl<R: Runtime> Segment<R> {
         if self.log.with(|c| c.cache.held_to(id, position)) < least.max(position + 1) {
             return None;
         }
-        let mut bytes = Bytes::new();
+        let mut parts = Vec::new();
         let mut at = position;
-        loop {
+        while at < least.max(position + 1) {
             let mut block = self.log.with(|c| c.cache.block(id, at));
             if block.is_none() {
                 let landing = self.log.with(|c| c.cache.flights.landing(id, at))?;
@@ -123,22 +131,16 @@ impl<R: Runtime> Segment<R> {
                 block = self.log.with(|c| c.cache.block(id, at));
             }
             let found = block?.from(at);
-            at += found.len() as u64;
-            if bytes.is_empty() {
-                bytes = found;
-            } else {
-                // A unit, or its header, that lies in two blocks: no more than that is copied.
-                let over = usize::try_from(at.saturating_sub(least)).unwrap_or(0);
-                let found = &found[..found.len() - over.min(found.len())];
-                let mut both = BytesMut::with_capacity(bytes.len() + found.len());
-                both.extend_from_slice(&bytes);
-                both.extend_from_slice(found);
-                bytes = both.freeze();
-            }
-            if at >= least {
-                return Some(bytes);
-            }
+            at += count(found.len());
+            parts.push(found);
         }
+        let last = parts.pop()?;
+        if parts.is_empty() {
+            return Some(last);
+        }
+        // A unit, or its header, that lies in several blocks: no more than that is copied.
+        parts.push(last.slice(..last.len() - index(at - least)));
+        Some(parts.concat().into())
     }
 }
 
@@ -148,12 +150,12 @@ async fn fly<R: Runtime>(segment: Segment<R>, range: Range<u64>, upto: u64) {
     let id = segment.map.id();
     let mut next = Some(range);
     while let Some(range) = next {
-        let read = segment.read_file(range.start, range.end - range.start);
-        let read = read.await;
+        let length = range.end - range.start;
+        let read = segment.read_file(range.start, length).await;
         let first = range.start / CHUNK_BYTES;
         let sound = read.map(|bytes| segment.sound_start(first, &bytes));
         let sound = sound.unwrap_or_default();
-        let is_whole = sound.len() as u64 == range.end - range.start;
+        let is_whole = count(sound.len()) == length;
         let waiters = segment.log.with(|c| {
             if !sound.is_empty() {
                 c.cache.put_block(id, Block::ahead(range.start, sound));

@@ -173,8 +173,8 @@ impl<F: Clone> Cache<F> {
         loop {
             let mut blocks = self.blocks.items.iter().filter(|item| item.id == id);
             let block = blocks.find(|item| item.value.covers(end));
-            let flight = self.flights.end_of(id, end);
-            match block.map(|item| item.value.end()).or(flight) {
+            let block = block.map(|item| item.value.end());
+            match block.or_else(|| self.flights.end_of(id, end)) {
                 Some(next) => end = next,
                 None => return end,
             }

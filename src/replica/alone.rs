@@ -6,7 +6,7 @@
 //! within an engine, so none of them needs to know of what is appended here.
 
 use bytes::Bytes;
-use corelog_base::{Entry, EntryKind, Offset};
+use corelog_base::{EntryKind, Offset};
 
 use crate::engine::Engine;
 use crate::replicas::Out;
@@ -50,19 +50,9 @@ impl Engine {
             });
         }
         if self.flushed > self.applied {
-            let indexes = self.applied.0 + 1..=self.flushed.0;
-            let store = self.node.mut_store();
-            let entries: Option<Vec<Entry>> = indexes.map(|i| store.get(i).cloned()).collect();
-            let entries = entries.ok_or("a committed entry is not in the window")?;
-            store.forget(self.flushed);
-            self.applied = self.flushed;
-            out.push(Out::Committed { group, entries });
+            self.apply_to(self.flushed, out)?;
+            self.node.mut_store().forget(self.applied);
         }
         Ok(())
-    }
-
-    /// What `ready_alone` has to take.
-    pub(crate) fn has_ready_alone(&self, proposed: &[Entry]) -> bool {
-        !proposed.is_empty() || self.flushed > self.applied
     }
 }

@@ -213,9 +213,7 @@ impl Engine {
     pub(crate) fn persisted(&mut self, term: Term, index: LogIndex, out: &mut Vec<Out>) {
         if index > self.flushed && self.node.store().term_at(index) == Some(term) {
             self.flushed = index;
-            if self.alone.is_none() {
-                self.release(out);
-            }
+            self.release(out);
         }
     }
 

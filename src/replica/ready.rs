@@ -12,7 +12,7 @@ use crate::replicas::{Out, Role};
 impl Engine {
     pub(crate) fn has_ready(&self) -> bool {
         if let Some(proposed) = &self.alone {
-            return self.has_ready_alone(proposed);
+            return !proposed.is_empty() || self.flushed > self.applied;
         }
         if self.must_wait() {
             return false;
@@ -104,17 +104,22 @@ impl Engine {
         let Some(last) = committed.last().map(|entry| LogIndex(entry.index)) else {
             return Ok(());
         };
-        let store = self.node.store();
-        let entries = committed.iter().map(|e| store.get(e.index).cloned());
-        let entries: Option<Vec<Entry>> = entries.collect();
-        let entries = entries.ok_or("a committed entry is not in the window")?;
-        out.push(Out::Committed {
-            group: self.group,
-            entries,
-        });
-        self.applied = last;
+        self.apply_to(last, out)?;
         self.node.advance_apply_to(last.0);
         self.open(out);
+        Ok(())
+    }
+
+    /// Gives the committed entries that were not given yet, up to this one.
+    pub(crate) fn apply_to(&mut self, last: LogIndex, out: &mut Vec<Out>) -> Result<(), String> {
+        let store = self.node.store();
+        let indexes = self.applied.0 + 1..=last.0;
+        let entries: Option<Vec<Entry>> = indexes.map(|i| store.get(i).cloned()).collect();
+        out.push(Out::Committed {
+            group: self.group,
+            entries: entries.ok_or("a committed entry is not in the window")?,
+        });
+        self.applied = last;
         Ok(())
     }
 

@@ -139,30 +139,27 @@ impl RingFile {
     async fn read_all(self, mut buf: AlignedBuf, position: u64) -> (io::Result<u32>, AlignedBuf) {
         self.assert_aligned(position);
         buf.set_len(0);
-        let mut filled = 0;
-        while filled < buf.capacity() {
+        while buf.len() < buf.capacity() {
             let at = At {
-                skip: filled,
-                position: position + filled as u64,
+                skip: buf.len(),
+                position: position + buf.len() as u64,
             };
             let result;
             (result, buf) = ops::read(self.core.driver(), &self.file, buf, at).await;
             match result {
                 Ok(0) => break,
-                Ok(count) => filled += count as usize,
+                Ok(_) => {}
                 Err(error) => {
                     buf.set_len(0);
                     return (Err(error), buf);
                 }
             }
             // A read that ends inside a block has met the end of the file.
-            if filled % self.alignment as usize != 0 {
+            if !buf.len().is_multiple_of(self.alignment as usize) {
                 break;
             }
         }
-        buf.set_len(filled);
-        let count = u32::try_from(filled).map_err(io::Error::other);
-        (count, buf)
+        (u32::try_from(buf.len()).map_err(io::Error::other), buf)
     }
 }
 

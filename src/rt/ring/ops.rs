@@ -45,7 +45,8 @@ pub(super) struct At {
     pub(super) position: u64,
 }
 
-/// One read into `buf[at.skip..capacity]`. Gives how many bytes arrived; 0 at the end of the file.
+/// One read into `buf[at.skip..capacity]`, behind which the buffer then ends. Gives how many bytes
+/// arrived; 0 at the end of the file.
 pub(super) async fn read(
     driver: &Rc<Driver>,
     file: &Rc<OwnedFd>,

@@ -7,18 +7,9 @@ const MIB: usize = 1 << 20;
 
 /// Entries that were settled before this start.
 async fn settled(rt: &RingRuntime, dir: &Path, count: u64, size: usize) -> Log<RingRuntime> {
-    let mut options = Options {
-        block_cache_bytes_max: 64 << 20,
-        ..options(dir)
-    };
+    let mut options = options(dir);
     options.journal.file_bytes = 12 << 20;
-    let found = scan(rt, dir, &[]).await.unwrap();
-    let log = open_with(rt, options.clone(), found, &[JournalId(1)]).await;
-    let config = GroupConfig {
-        segment_bytes_max: 64 << 20,
-        ..GroupConfig::default()
-    };
-    log.create_group(GROUP, TOPIC, PARTITION, config).unwrap();
+    let log = create(rt, options.clone(), 64 << 20).await;
     write_ahead(&log, 1..=count, size).await;
     log.close().await.unwrap();
     drop(log);

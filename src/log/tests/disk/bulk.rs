@@ -35,16 +35,10 @@ pub(super) async fn write_ahead(
 fn bulk_goes_on_from_segment_to_segment() {
     const SIZE: usize = 20_000;
     in_folder(|rt, path| async move {
-        let found = scan(&rt, &path, &[]).await.unwrap();
         let mut options = options(&path);
         options.bulk.entry_bytes_min = 1 << 10;
         options.bulk.bytes_ahead_min = 1 << 16;
-        let log = open_with(&rt, options, found, &[JournalId(1)]).await;
-        let config = GroupConfig {
-            segment_bytes_max: 300 << 10,
-            ..GroupConfig::default()
-        };
-        log.create_group(GROUP, TOPIC, PARTITION, config).unwrap();
+        let log = create(&rt, options, 300 << 10).await;
         // Alone, each goes by way of the journal; then there is a segment.
         for index in 1..=3 {
             write_ahead(&log, index..=index, SIZE).await;

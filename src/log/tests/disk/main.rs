@@ -117,15 +117,20 @@ async fn commit_through(log: &Log<RingRuntime>, last: LogIndex) {
     }
 }
 
-async fn first(rt: &RingRuntime, dir: &Path) -> Log<RingRuntime> {
-    let found = scan(rt, dir, &[]).await.unwrap();
-    let log = open(rt, dir.to_path_buf(), found, &[JournalId(1)]).await;
+/// A new log, and the group in it.
+async fn create(rt: &RingRuntime, options: Options, segment_bytes_max: u64) -> Log<RingRuntime> {
+    let found = scan(rt, &options.dir, &[]).await.unwrap();
+    let log = open_with(rt, options, found, &[JournalId(1)]).await;
     let config = GroupConfig {
-        segment_bytes_max: 300 << 10,
+        segment_bytes_max,
         ..GroupConfig::default()
     };
     log.create_group(GROUP, TOPIC, PARTITION, config).unwrap();
     log
+}
+
+async fn first(rt: &RingRuntime, dir: &Path) -> Log<RingRuntime> {
+    create(rt, options(dir), 300 << 10).await
 }
 
 async fn again(rt: &RingRuntime, dir: &Path) -> Log<RingRuntime> {
