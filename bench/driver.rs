@@ -26,6 +26,28 @@ impl Driver {
     }
 }
 
+/// Settings of a topic or broker that decide when a record survives what.
+const DURABILITY: [&str; 8] = [
+    "durability",
+    "corelog.durability",
+    "flush.messages",
+    "flush.ms",
+    "min.insync.replicas",
+    "unclean.leader.election.enable",
+    "log.flush.interval.messages",
+    "log.flush.interval.ms",
+];
+
+/// A setting as reports tell it, if it is one of those.
+pub(crate) fn durability(
+    whose: &str,
+    name: &str,
+    value: Option<String>,
+) -> Option<(String, String)> {
+    let value = value.filter(|_| DURABILITY.contains(&name))?;
+    Some((format!("{whose} {name}"), value))
+}
+
 /// A topic that was found or created, with all that lanes and readers are made from.
 #[derive(Debug)]
 pub(crate) enum Layout {
@@ -45,8 +67,7 @@ impl Layout {
     pub(crate) fn durability(&self) -> &[(String, String)] {
         match self {
             Self::Kafka(layout) => &layout.durability,
-            // This protocol does not say.
-            Self::Native(_) => &[],
+            Self::Native(layout) => &layout.durability,
         }
     }
 

@@ -267,10 +267,6 @@ fn notes(settings: &Settings) -> Vec<String> {
     );
     let native = settings.target.driver == crate::Driver::Native;
     add(
-        native,
-        "the native protocol does not say how safe a record is: see the topic's durability",
-    );
-    add(
         native && settings.mode.reads_history(),
         "fetch time is the wait for the next frame of a subscription",
     );

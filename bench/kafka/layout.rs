@@ -10,6 +10,7 @@ use corelog_client::{
 use corelog_wire::kafka::{ApiKey, ErrorCode};
 
 use super::{CLIENT_ID, Lane, Reader};
+use crate::driver;
 use crate::payload::Template;
 use crate::settings::Target;
 use crate::spread::{Share, Span, divide, spread};
@@ -18,18 +19,6 @@ use crate::{Error, Kind, Settings};
 /// Up to these versions, topics go by name.
 const PRODUCE_VERSION_MAX: i16 = 12;
 const FETCH_VERSION_MAX: i16 = 12;
-
-/// Settings of a topic or broker that decide when a record survives what.
-const DURABILITY: [&str; 8] = [
-    "durability",
-    "corelog.durability",
-    "flush.messages",
-    "flush.ms",
-    "min.insync.replicas",
-    "unclean.leader.election.enable",
-    "log.flush.interval.messages",
-    "log.flush.interval.ms",
-];
 
 #[derive(Debug)]
 pub(crate) struct Layout {
@@ -220,13 +209,8 @@ async fn durability(
     }
     for (whose, resource) in resources {
         let entries = client.describe_configs(&resource).await.unwrap_or_default();
-        for entry in entries {
-            if let Some(value) = entry.value
-                && DURABILITY.contains(&entry.name.as_str())
-            {
-                all.push((format!("{whose} {}", entry.name), value));
-            }
-        }
+        let told = entries.into_iter();
+        all.extend(told.filter_map(|entry| driver::durability(whose, &entry.name, entry.value)));
     }
     all
 }

@@ -1,4 +1,4 @@
-//! Finding the topic, and the cores that own its partitions.
+//! Finding the topic, the cores that own its partitions, and what the broker says about its durability.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use corelog_base::{CoreId, Offset, PartitionIndex, TimestampMs, TopicId};
 use corelog_native::{Client, ErrorCode, NewTopic, Position, Topic};
 
 use super::{CLIENT_NAME, Lane, Reader};
+use crate::driver;
 use crate::payload::Template;
 use crate::settings::Target;
 use crate::spread::{Share, Span, divide, spread};
@@ -14,6 +15,7 @@ use crate::{Error, Kind, Settings};
 #[derive(Debug)]
 pub(crate) struct Layout {
     owners: Vec<Owner>,
+    pub(crate) durability: Vec<(String, String)>,
 }
 
 /// One core, and which of the topic's partitions it owns.
@@ -66,6 +68,7 @@ impl Layout {
         });
         Ok(Self {
             owners: owners.collect::<Result<_, Error>>()?,
+            durability: durability(&client, &target.topic).await,
         })
     }
 
@@ -134,4 +137,17 @@ async fn spans(client: &Client, target: &Target) -> Result<Vec<Span>, Error> {
         Some(Span { index, first, end })
     });
     Ok(spans.collect())
+}
+
+/// What can be learnt; a broker that does not say is left without.
+async fn durability(client: &Client, topic: &str) -> Vec<(String, String)> {
+    let Ok(told) = client.describe_topic(topic).await else {
+        return Vec::new();
+    };
+    let mut all = vec![("replicas".to_owned(), told.replicas.to_string())];
+    let configs = told.configs.into_iter();
+    all.extend(
+        configs.filter_map(|config| driver::durability("topic", &config.name, config.value)),
+    );
+    all
 }

@@ -41,6 +41,8 @@ fn every_mode_counts_what_was_written() {
     assert_eq!(both["end_to_end_latency_us"]["samples"], 1000, "{text}");
     assert_eq!(both["counted"]["batches_missing"], 0, "{text}");
     assert_eq!(both["settings"]["target"]["driver"], "native");
+    assert_eq!(both["durability"]["topic durability"], "disk", "{text}");
+    assert_eq!(both["durability"]["replicas"], "1", "{text}");
     let packed = ["--compression", "zstd", "--key-bytes", "8", "--acks", "1"];
     let (caught, text) = measure(&broker, "catch-up", "200", &packed);
     assert_eq!(caught["counted"]["records_read"], 2000, "{text}");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use corelog_native::{
-    Api, ApiRange, Bytes, Kind, NewTopic, OutOfRange, PartitionIndex, Position, Record, TimestampMs,
+    Api, ApiRange, Bytes, ConfigSource, ErrorCode, Kind, NewTopic, OutOfRange, PartitionIndex,
+    Position, Record, TimestampMs,
 };
 
 use crate::{Broker, TOPIC};
@@ -144,7 +145,15 @@ async fn clients_of_other_versions_work() {
         assert_eq!(number(&consumer.next().await.unwrap()), 0);
         let other = NewTopic::new().partitions(1).dry();
         client.create_topic("other", other).await.unwrap();
+        let described = client.describe_topic(TOPIC).await.unwrap();
+        assert_eq!(described.config("durability"), Some("disk"));
     }
+    // As brokers were before it could be asked.
+    let known = ranges(false).into_iter();
+    let known = known.filter(|range| range.api != Api::DescribeTopic.number());
+    let client = broker.builder().ranges(known.collect()).connect();
+    let refused = client.await.unwrap().describe_topic(TOPIC).await;
+    assert_eq!(refused.unwrap_err().kind, Kind::Unsupported);
 }
 
 /// A full buffer holds the sender back until the broker has written.
@@ -166,4 +175,31 @@ async fn a_sender_waits_for_room() {
     for (n, ack) in (0..).zip(acks) {
         assert_eq!(ack.await.unwrap().offset.0, n);
     }
+}
+
+#[tokio::test]
+async fn a_topic_is_described() {
+    let broker = Broker::start();
+    let client = broker.client(3).await;
+    let written = NewTopic::new().config("durability", "written");
+    client.create_topic("written", written).await.unwrap();
+    for (topic, value, source) in [
+        (TOPIC, "disk", ConfigSource::Default),
+        ("written", "written", ConfigSource::Topic),
+    ] {
+        let described = client.describe_topic(topic).await.unwrap();
+        assert_eq!(described.replicas, 1);
+        assert!(described.configs.is_sorted_by(|a, b| a.name < b.name));
+        let config = described.configs.iter().find(|c| c.name == "durability");
+        let config = config.unwrap();
+        assert_eq!(
+            (config.value.as_deref(), config.source),
+            (Some(value), source)
+        );
+    }
+    let missing = client.describe_topic("none").await.unwrap_err();
+    assert_eq!(
+        missing.kind,
+        Kind::Broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    );
 }

@@ -117,6 +117,7 @@ fn what_is_not_spoken_is_answered_with_what_is() {
             (6, 0, "api 6 is spoken in versions 1 to 2, and not in 0"),
             (1, 2, "api 1 is spoken in versions 1 to 1, and not in 2"),
             (8, 3, "api 8 is spoken in versions 1 to 2, and not in 3"),
+            (12, 2, "api 12 is spoken in versions 1 to 1, and not in 2"),
             (900, 1, "there is no api 900"),
         ] {
             client.send_raw(changed(api, version)).await;

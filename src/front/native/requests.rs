@@ -89,6 +89,7 @@ impl<R: Runtime> Service for Requests<R> {
             (Some(Api::Metadata), 1) => whole!(call, metadata::handle),
             (Some(Api::CreateTopic), 1) => whole!(call, topics::create),
             (Some(Api::DeleteTopic), 1) => whole!(call, topics::delete),
+            (Some(Api::DescribeTopic), 1) => whole!(call, topics::describe),
             (Some(Api::InitProducer), 1) => whole!(call, init_producer::handle),
             _ => Box::pin(ready(Started::Done(hello::unsupported(&call)))),
         }

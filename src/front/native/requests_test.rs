@@ -103,6 +103,17 @@ fn topics_are_made_and_deleted() {
             let created = view.read::<CreateTopicResponse>().unwrap();
             assert_eq!(created.error, expected, "{}", created.message.as_str());
         }
+        let request = DescribeTopicRequest { name: "t".into() };
+        let answer = client.ask(&request).await;
+        let view = answer.view();
+        let described = view.read::<DescribeTopicResponse>().unwrap();
+        assert!(described.error == NONE && described.replicas == 1);
+        let config = |name| described.configs.iter().find(|c| c.name == name).unwrap();
+        for (name, value, source) in [("retention.ms", "1000", 1), ("durability", "disk", 5)] {
+            let found = config(name);
+            let told = found.value.as_ref().map(|value| value.as_str());
+            assert_eq!((told, found.source), (Some(value), source));
+        }
         for expected in [NONE, UNKNOWN_TOPIC] {
             let request = DeleteTopicRequest { name: "t".into() };
             let answer = client.ask(&request).await;
@@ -110,6 +121,11 @@ fn topics_are_made_and_deleted() {
             let deleted = view.read::<DeleteTopicResponse>().unwrap();
             assert_eq!(deleted.error, expected, "{}", deleted.message.as_str());
         }
+        let answer = client.ask(&request).await;
+        let view = answer.view();
+        let described = view.read::<DescribeTopicResponse>().unwrap();
+        assert_eq!(described.error, UNKNOWN_TOPIC);
+        assert!(described.configs.is_empty());
     });
 }
 

@@ -1,6 +1,7 @@
-//! The one place where errors of the rooms below become Kafka's codes, which both protocols use.
+//! The one place where what the rooms below say becomes Kafka's numbers, which both protocols use.
 
 use corelog_broker::Error;
+use corelog_cluster::ConfigSource;
 use corelog_wire::kafka::ErrorCode;
 
 /// The code of a broker's refusal.
@@ -31,6 +32,17 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         // Retriable, and makes the client look for the leader elsewhere.
         Error::Stopping => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         Error::Cluster(error) => cluster_code(error.kind),
+    }
+}
+
+/// The number of where a configuration's value comes from.
+pub(crate) fn source_number(source: ConfigSource) -> i8 {
+    match source {
+        ConfigSource::DynamicTopic => 1,
+        ConfigSource::DynamicBroker => 2,
+        ConfigSource::DynamicDefaultBroker => 3,
+        ConfigSource::StaticBroker => 4,
+        ConfigSource::Default => 5,
     }
 }
 

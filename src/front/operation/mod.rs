@@ -12,6 +12,6 @@ mod read;
 pub(crate) use accept::{Accepted, Batches, Place};
 pub(crate) use admin::{admin, create_missing, done};
 pub(crate) use batch::{Refusal, Rules, TopicRef, Zstd};
-pub(crate) use error::{code, coordinator_code};
+pub(crate) use error::{code, coordinator_code, source_number};
 pub(crate) use fault::Fault;
 pub(crate) use read::{Memory, Patience, Read};

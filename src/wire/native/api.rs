@@ -18,10 +18,12 @@ pub enum Api {
     /// Ends a subscription: its last frame has no [`super::FLAG_MORE`]. No answer of its own.
     Unsubscribe = 10,
     ListOffsets = 11,
+    /// A topic's settings.
+    DescribeTopic = 12,
 }
 
 impl Api {
-    pub const ALL: [Api; 11] = [
+    pub const ALL: [Api; 12] = [
         Api::Hello,
         Api::Metadata,
         Api::CreateTopic,
@@ -33,6 +35,7 @@ impl Api {
         Api::Credit,
         Api::Unsubscribe,
         Api::ListOffsets,
+        Api::DescribeTopic,
     ];
 
     pub const fn number(self) -> u16 {
@@ -99,6 +102,6 @@ mod tests {
             assert_eq!(Api::from_number(at), Some(api));
         }
         assert_eq!(Api::from_number(0), None);
-        assert_eq!(Api::from_number(12), None);
+        assert_eq!(Api::from_number(13), None);
     }
 }

@@ -136,6 +136,9 @@ fn mutated_requests_are_refused_or_harmless() {
     read_and_write!(fuzz, v1::DeleteTopicRequest, {
         vec![v1::DeleteTopicRequest { name: name() }]
     });
+    read_and_write!(fuzz, v1::DescribeTopicRequest, {
+        vec![v1::DescribeTopicRequest { name: name() }]
+    });
     read_and_write!(fuzz, v1::InitProducerRequest, {
         vec![v1::InitProducerRequest { flags: 0 }]
     });

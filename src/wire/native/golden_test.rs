@@ -128,6 +128,15 @@ fn requests_for_topics_and_producers_are_frozen() {
         )
     );
     check!(
+        DescribeTopicRequest {
+            name: "orders".into()
+        },
+        concat!(
+            "634c01000c00010007000000000000000800000000000000000000000e42f40e",
+            "6f7264657273ffff0000000000000000"
+        )
+    );
+    check!(
         InitProducerRequest { flags: 0 },
         concat!(
             "634c0100050001000700000000000000040000000000000000000000852554cf",
@@ -285,6 +294,23 @@ fn responses_on_topics_and_producers_are_frozen() {
         concat!(
             "634c01010400010007000000000000001c0000001000000000000000ee31b2e3",
             "6e6f207375636820746f706963000000030000008d000000ecffffff00000000"
+        )
+    );
+    check!(
+        DescribeTopicResponse {
+            error: 0,
+            message: String::new(),
+            replicas: 3,
+            configs: vec![Described {
+                name: "durability".into(),
+                value: Some("disk".into()),
+                source: 5,
+            }],
+        },
+        concat!(
+            "634c01010c00010007000000000000003c0000002400000000000000a2312886",
+            "6475726162696c69747900008a000000f4ffffff010000006469736bffffffff",
+            "0500000000000000ffffffffffffffff03000000d8ffffff0100000000000000"
         )
     );
     check!(

@@ -40,6 +40,8 @@ messages! {
     UnsubscribeRequest: Unsubscribe 0;
     ListOffsetsRequest: ListOffsets 0;
     ListOffsetsResponse: ListOffsets FLAG_RESPONSE;
+    DescribeTopicRequest: DescribeTopic 0;
+    DescribeTopicResponse: DescribeTopic FLAG_RESPONSE;
 }
 
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -284,4 +286,29 @@ pub struct Listed {
     pub offset: i64,
     pub time: i64,
     pub epoch: i32,
+}
+
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct DescribeTopicRequest {
+    pub name: String,
+}
+
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct DescribeTopicResponse {
+    pub error: i16,
+    pub message: String,
+    /// Copies of each partition; of the one that has the fewest, if they differ.
+    pub replicas: i16,
+    /// Every setting, whether the topic has it of its own or not.
+    pub configs: Vec<Described>,
+}
+
+/// A setting as it holds.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Described {
+    pub name: String,
+    pub value: Option<String>,
+    /// Whose it is, by Kafka's numbers: 1 the topic's, 2 the broker's, 3 that of all brokers, 4 of
+    /// the broker's configuration file, 5 the default.
+    pub source: i8,
 }

@@ -11,9 +11,9 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Fault, Malformed};
 use super::admin::{admin, limit};
-use super::describe_configs::source_number;
 use super::parts::{good, merge};
 use crate::connection::Reply;
+use crate::operation::source_number;
 
 pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
     let request = CreateTopicsRequest::decode(call.version, call.body())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use corelog_base::NodeId;
-use corelog_cluster::{ConfigSource, ConfigType, DescribedConfig, Image};
+use corelog_cluster::{ConfigType, DescribedConfig, Image};
 use corelog_rt::Runtime;
 use corelog_wire::kafka::{
     Array, DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
@@ -12,6 +12,7 @@ use corelog_wire::kafka::{
 
 use super::super::call::{Call, Fault, Malformed};
 use crate::connection::Reply;
+use crate::operation::source_number;
 
 /// Kafka's numbers of what has configurations.
 pub(super) const TOPIC: i8 = 2;
@@ -142,16 +143,6 @@ fn row(config: &DescribedConfig, detail: Detail) -> DescribeConfigsResourceResul
         synonyms,
         config_type: type_number(config.kind),
         documentation: detail.documentation.then_some(config.documentation),
-    }
-}
-
-pub(super) fn source_number(source: ConfigSource) -> i8 {
-    match source {
-        ConfigSource::DynamicTopic => 1,
-        ConfigSource::DynamicBroker => 2,
-        ConfigSource::DynamicDefaultBroker => 3,
-        ConfigSource::StaticBroker => 4,
-        ConfigSource::Default => 5,
     }
 }
 

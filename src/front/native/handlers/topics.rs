@@ -1,20 +1,23 @@
-//! CreateTopic and DeleteTopic.
+//! CreateTopic, DeleteTopic and DescribeTopic.
 
 use std::time::Duration;
 
 use corelog_broker::{AdminReply, AdminRequest, Error};
-use corelog_cluster::TopicSpec;
+use corelog_cluster::{Topic, TopicSpec};
 use corelog_rt::Runtime;
 use corelog_wire::native::v1::{
     CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse,
+    DescribeTopicRequest, DescribeTopicResponse, Described,
 };
 
 use super::super::call::{Call, Malformed};
 use crate::connection::Reply;
-use crate::operation::{Fault, admin, done};
+use crate::operation::{Fault, admin, done, source_number};
 
 /// A change is committed by a flush or two.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// About what the settings of a topic take, described and encoded.
+const TABLE_BYTES: u64 = 16 << 10;
 /// How many times the frame a request takes, decoded.
 const WORK_TIMES: u64 = 4;
 
@@ -64,6 +67,38 @@ pub(in super::super) async fn delete<R: Runtime>(call: &Call<R>) -> Result<Reply
     };
     let (error, message) = told(failed);
     Ok(call.reply(&DeleteTopicResponse { error, message }))
+}
+
+pub(in super::super) async fn describe<R: Runtime>(call: &Call<R>) -> Result<Reply, Malformed> {
+    let credit = call.admit(TABLE_BYTES).await;
+    let view = call.view()?;
+    let request = view.read::<DescribeTopicRequest>()?;
+    let described = call.context.broker.image(|image| {
+        let topic = image.topic_named(request.name.as_str())?;
+        let configs = image.describe_topic(topic).into_iter();
+        let configs = configs.map(|config| Described {
+            name: config.name.to_owned(),
+            value: config.value,
+            source: source_number(config.source),
+        });
+        Some((replicas(topic), configs.collect()))
+    });
+    let (error, message) = told(described.is_none().then_some(Error::UnknownPartition));
+    let (replicas, configs) = described.unwrap_or_default();
+    let response = DescribeTopicResponse {
+        error,
+        message,
+        replicas,
+        configs,
+    };
+    Ok(call.reply(&response).holding(credit))
+}
+
+/// Of the partition that has the fewest.
+fn replicas(topic: &Topic) -> i16 {
+    let partitions = topic.partitions().iter();
+    let fewest = partitions.map(|partition| partition.replicas.len()).min();
+    i16::try_from(fewest.unwrap_or(0)).unwrap_or(i16::MAX)
 }
 
 fn told(failed: Option<Error>) -> (i16, String) {
