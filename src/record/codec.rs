@@ -102,7 +102,29 @@ pub(crate) fn too_large() -> Error {
     )
 }
 
-/// Output that grows by doubling, but never to a capacity above its cap.
+/// Up to here room for output doubles. Then it is all that the output may take: the kernel gives
+/// memory for what is written alone, and what does not move as it grows is never there twice.
+const DOUBLED_BYTES_MAX: usize = 1 << 20;
+
+/// The room after this one.
+pub(crate) fn more_room(room: usize, bytes_max: usize) -> usize {
+    let doubled = room.saturating_mul(2);
+    match doubled <= DOUBLED_BYTES_MAX {
+        true => doubled.min(bytes_max),
+        false => bytes_max,
+    }
+}
+
+/// Output without the room that it turned out not to need.
+pub(crate) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+    let room = bytes.capacity();
+    if room > DOUBLED_BYTES_MAX && bytes.len() < room / 2 {
+        bytes.shrink_to_fit();
+    }
+    bytes
+}
+
+/// Output that grows, but never to a capacity above its cap.
 pub(crate) struct Output {
     bytes: Vec<u8>,
     bytes_max: usize,
@@ -128,9 +150,8 @@ impl Output {
         let old = self.bytes.len();
         let need = old + count;
         if need > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2);
-            self.bytes
-                .reserve_exact(doubled.clamp(need, self.bytes_max) - old);
+            let more = more_room(self.bytes.capacity(), self.bytes_max);
+            self.bytes.reserve_exact(more.max(need) - old);
         }
         self.bytes.resize(need, 0);
         let (before, new) = self.bytes.split_at_mut(old);
@@ -151,6 +172,6 @@ impl Output {
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
-        self.bytes
+        fitted(self.bytes)
     }
 }

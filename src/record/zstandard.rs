@@ -1,15 +1,15 @@
 //! Zstandard frames.
 //!
 //! A streaming decoder allocates the window that the frame claims, up to 128 MiB. Decompressing in
-//! one go needs no window, only room for the whole output, so that is done, into room that doubles
-//! until it fits: at most twice the work of knowing the size, and no memory by what is claimed.
+//! one go needs no window, only room for the whole output, so that is done, into room that grows until
+//! it fits: at most thrice the work of knowing the size, and no memory by what is claimed.
 
 use std::cell::RefCell;
 
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{self, DCtx, get_frame_content_size, is_error_kind};
 
-use crate::codec::too_large;
+use crate::codec::{fitted, more_room, too_large};
 use crate::{Error, Kind};
 
 /// Kafka's default level.
@@ -42,12 +42,12 @@ pub(crate) fn decompress(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, Erro
         let mut out = Vec::with_capacity(room);
         let done = CONTEXT.with_borrow_mut(|context| context.decompress(&mut out, bytes));
         match done {
-            Ok(_) => return Ok(out),
+            Ok(_) => return Ok(fitted(out)),
             Err(code) if !is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => {
                 return Err(Error::new(Kind::Codec, "the records are not sound zstd"));
             }
             Err(_) if room >= bytes_max => return Err(too_large()),
-            Err(_) => room = room.saturating_mul(2).min(bytes_max),
+            Err(_) => room = more_room(room, bytes_max),
         }
     }
 }
