@@ -163,7 +163,8 @@ pub(crate) struct RowHint {
 
 impl Builder {
     pub(crate) fn new(mut buf: AlignedBuf, generation: u64, sequence: u64) -> Self {
-        buf.set_len(HEADER_BYTES);
+        buf.set_len(0);
+        buf.extend_zeros(HEADER_BYTES);
         Self {
             buf,
             generation,
@@ -192,11 +193,10 @@ impl Builder {
     pub(crate) fn put(&mut self, head: &EntryHead, data: &[u8], hint: &mut RowHint) {
         self.reserve(self.bytes_with(data.len()));
         let at = self.buf.len();
-        let data_at = at + ENTRY_BYTES;
-        let end = data_at + data.len();
-        self.buf.set_len(end);
+        let end = at + ENTRY_BYTES + data.len();
+        self.buf.extend_zeros(ENTRY_BYTES);
+        self.buf.extend_from_slice(data);
         let bytes = &mut self.buf[at..end];
-        bytes[..ENTRY_BYTES].fill(0);
         put(bytes, 4, count_u32(data.len()).to_le_bytes());
         put(bytes, 8, head.group.0.to_le_bytes());
         put(bytes, 16, head.index.0.to_le_bytes());
@@ -207,7 +207,6 @@ impl Builder {
         put(bytes, 52, [head.payload.to_u8()]);
         put(bytes, 53, [if head.carried { ENTRY_CARRIED } else { 0 }]);
         put(bytes, 56, self.sequence.to_le_bytes());
-        bytes[ENTRY_BYTES..].copy_from_slice(data);
         let sum = crc32c(&bytes[4..]) ^ self.seed;
         put(bytes, 0, sum.to_le_bytes());
         self.buf.pad_to(ALIGN);
@@ -264,7 +263,7 @@ impl Builder {
         if bytes <= self.buf.capacity() {
             return;
         }
-        let mut larger = AlignedBuf::with_capacity(bytes.next_power_of_two());
+        let mut larger = AlignedBuf::uncleared(bytes.next_power_of_two());
         larger.extend_from_slice(&self.buf);
         self.buf = larger;
     }
@@ -275,9 +274,8 @@ impl Builder {
         let directory_bytes = DIRECTORY_BYTES + self.rows.len() * ROW_BYTES;
         let block = stamp.block as usize;
         self.reserve((directory_at + directory_bytes).next_multiple_of(block));
-        self.buf.set_len(directory_at + directory_bytes);
+        self.buf.extend_zeros(directory_bytes);
         let directory = &mut self.buf[directory_at..];
-        directory.fill(0);
         put(directory, 0, *DIRECTORY_MAGIC);
         put(directory, 4, count_u32(self.rows.len()).to_le_bytes());
         put(directory, 16, self.sequence.to_le_bytes());

@@ -181,7 +181,7 @@ async fn read_data<F: File>(file: &F, reference: &Reference) -> io::Result<Optio
     }
     let mut data = Vec::with_capacity(index(reference.data_bytes));
     if from < end {
-        let buf = AlignedBuf::for_read(index(round_up(end - start, block)));
+        let buf = AlignedBuf::uncleared(index(round_up(end - start, block)));
         let (result, buf) = file.read(buf, start).await;
         result?;
         let Some(found) = buf.get(index(from - start)..index(end - start)) else {

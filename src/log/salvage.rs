@@ -142,7 +142,7 @@ async fn read_file<F: File>(file: &F) -> std::io::Result<Vec<u8>> {
     let mut at = 0;
     while at < length {
         let room = round_up(WINDOW_BYTES.min(length - at), block);
-        let (result, buf) = file.read(AlignedBuf::for_read(index(room)), at).await;
+        let (result, buf) = file.read(AlignedBuf::uncleared(index(room)), at).await;
         match result {
             Ok(0) => break,
             Ok(_) => bytes.extend_from_slice(&buf),

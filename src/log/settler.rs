@@ -233,7 +233,7 @@ impl<F: Clone> Core<F> {
         // The last one given back is the likeliest to be in the cache.
         match self.spare.iter().rposition(|b| b.capacity() >= bytes) {
             Some(at) => self.spare.remove(at),
-            None => AlignedBuf::with_capacity(bytes.next_power_of_two()),
+            None => AlignedBuf::uncleared(bytes.next_power_of_two()),
         }
     }
 

@@ -261,7 +261,7 @@ async fn check_segment<R: Runtime>(
     let mut at = 0;
     while at < map.bytes {
         let length = WINDOW_BYTES.min(map.bytes - at);
-        let buf = AlignedBuf::for_read(index(round_up(length, block)));
+        let buf = AlignedBuf::uncleared(index(round_up(length, block)));
         let (result, buf) = file.read(buf, at).await;
         result.map_err(failed)?;
         let have = buf.len().min(index(length));

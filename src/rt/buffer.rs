@@ -37,12 +37,12 @@ impl AlignedBuf {
         buf
     }
 
-    /// A buffer with length 0 to read a file into: nobody clears what the read will overwrite. The
-    /// capacity is rounded up to the alignment.
+    /// A buffer with length 0 to read a file into, or to append to: nobody clears what will be
+    /// overwritten. The capacity is rounded up to the alignment.
     ///
     /// # Panics
     /// If `capacity` is 0.
-    pub fn for_read(capacity: usize) -> Self {
+    pub fn uncleared(capacity: usize) -> Self {
         // SAFETY: the layout has a size above zero.
         Self::allocate(capacity, |layout| unsafe { alloc(layout) })
     }
@@ -74,7 +74,7 @@ impl AlignedBuf {
     /// Sets how many bytes are in use. Bytes never written are zero or left from earlier use.
     ///
     /// # Panics
-    /// If `len` exceeds the capacity, or what was ever written of a buffer [`Self::for_read`].
+    /// If `len` exceeds the capacity, or what was ever written of a buffer that is [`Self::uncleared`].
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.initialised);
         self.len = len;
@@ -110,10 +110,21 @@ impl AlignedBuf {
 
     /// Appends zeros until the length is a multiple of `unit`.
     pub fn pad_to(&mut self, unit: usize) {
-        let end = self.len.next_multiple_of(unit);
+        self.extend_zeros(self.len.next_multiple_of(unit) - self.len);
+    }
+
+    /// Appends so many zeros.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub fn extend_zeros(&mut self, count: usize) {
         let from = self.len;
-        self.set_len(end);
-        self[from..end].fill(0);
+        assert!(count <= self.capacity - from);
+        // SAFETY: there is room for them behind `len`, and nobody else refers to this memory.
+        unsafe {
+            self.start.as_ptr().add(from).write_bytes(0, count);
+            self.set_filled(from + count);
+        }
     }
 
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
@@ -170,18 +181,21 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_for_a_read_shows_what_was_written() {
-        let mut buf = AlignedBuf::for_read(5000);
+    fn an_uncleared_buffer_shows_what_was_written() {
+        let mut buf = AlignedBuf::uncleared(5000);
         assert_eq!((buf.capacity(), buf.len()), (8192, 0));
         buf.extend_from_slice(b"abc");
         buf.set_len(2);
         buf.set_len(3);
         assert_eq!(&buf[..], b"abc");
+        buf.pad_to(5);
+        buf.extend_zeros(1);
+        assert_eq!(&buf[..], b"abc\0\0\0");
     }
 
     #[test]
     #[should_panic(expected = "initialised")]
     fn and_nothing_else() {
-        AlignedBuf::for_read(5000).set_len(1);
+        AlignedBuf::uncleared(5000).set_len(1);
     }
 }
