@@ -14,8 +14,10 @@ use crate::segment::Segment;
 /// Read at once.
 pub(crate) const FLIGHT_BYTES_MAX: u64 = 1 << 20;
 /// So many of a segment at a time keep the disk busy. With more, the first lands hardly sooner than
-/// the last, because the disk serves all of them.
-const FLIGHTS_MAX: usize = 4;
+/// the last, because the disk serves all of them, and so does what producers wait for.
+const FLIGHTS_MAX: usize = 2;
+/// While this core's producers wait for the disk, too.
+const FLIGHTS_BESIDE_WRITES: usize = 1;
 /// As far ahead of a reader as its reads are long, but no less and no more than this.
 const AHEAD_BYTES_MIN: u64 = 4 << 20;
 const AHEAD_BYTES_MAX: u64 = 8 << 20;
@@ -91,19 +93,21 @@ impl<R: Runtime> Segment<R> {
     pub(crate) fn read_ahead(&self, position: u64, end: u64) {
         let ahead = (end - position).clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
         let upto = end + ahead;
-        let id = self.map.id();
-        while self.log.with(|c| c.cache.flights.count(id)) < FLIGHTS_MAX
-            && let Some(range) = self.begin_flight(position, upto)
-        {
+        while let Some(range) = self.begin_flight(position, upto) {
             self.log.start(fly(self.clone(), range, upto));
         }
     }
 
     fn begin_flight(&self, position: u64, upto: u64) -> Option<Range<u64>> {
         let place = (position, upto, self.map.bytes);
+        let (id, now) = (self.map.id(), self.log.rt.now());
         self.log.with(|c| {
-            let is_wanted = !c.disk.closing;
-            is_wanted.then(|| c.cache.begin_flight(self.map.id(), place))?
+            let flights_max = match c.journal.is_quiet(now) {
+                true => FLIGHTS_MAX,
+                false => FLIGHTS_BESIDE_WRITES,
+            };
+            let is_wanted = !c.disk.closing && c.cache.flights.count(id) < flights_max;
+            is_wanted.then(|| c.cache.begin_flight(id, place))?
         })
     }
 

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use corelog_base::{GroupId, HardState, LogIndex, Term};
+use corelog_base::{GroupId, HardState, LogIndex, Monotonic, Term};
 use corelog_rt::AlignedBuf;
 use corelog_rt::local::Sender;
 
@@ -19,8 +20,12 @@ use crate::{JournalId, JournalOptions};
 const FRAME_BYTES_MAX: u64 = 4 << 20;
 /// Header, directory and padding of a frame with one entry, rounded up generously.
 const SLACK_BYTES: u64 = 8 << 10;
-/// A fresh frame buffer; grows when needed and is kept.
+/// A fresh frame buffer; grows when needed.
 const BUFFER_BYTES: usize = 256 << 10;
+/// What any frame but that of one large entry needs, with its directory. Larger ones are not kept.
+const SPARE_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX as usize;
+/// Producers are not done until they have been silent for this long.
+const QUIET_AFTER: Duration = Duration::from_millis(10);
 /// Files are extended ahead of use by at least this, in steps of this.
 const AHEAD_BYTES: u64 = 32 << 20;
 const EXTEND_BYTES: u64 = 8 << 20;
@@ -129,6 +134,8 @@ pub(crate) struct Journal<F> {
     unflushed: Unflushed<F>,
     spare: Vec<AlignedBuf>,
     pub in_flight: bool,
+    /// When the last frame was given out.
+    busy_at: Monotonic,
     pub sealed: bool,
     pub seal_now: bool,
     pub closing: bool,
@@ -168,6 +175,7 @@ impl<F: Clone> Journal<F> {
             unflushed: Unflushed::new(),
             spare: Vec::new(),
             in_flight: false,
+            busy_at: Monotonic::default(),
             sealed: true,
             seal_now: false,
             closing: false,
@@ -219,9 +227,14 @@ impl<F: Clone> Journal<F> {
         let buf = self
             .spare
             .pop()
-            .unwrap_or_else(|| AlignedBuf::with_capacity(BUFFER_BYTES));
+            .unwrap_or_else(|| AlignedBuf::uncleared(BUFFER_BYTES));
         self.open = Some(Builder::new(buf, self.generation, self.next_sequence));
         self.next_sequence += 1;
+    }
+
+    /// Nobody waits for the disk, or has a moment ago.
+    pub(crate) fn is_quiet(&self, now: Monotonic) -> bool {
+        !self.in_flight && now.since(self.busy_at) > QUIET_AFTER
     }
 
     /// Something waits for room, as far as the writer has seen.
@@ -234,7 +247,7 @@ impl<F: Clone> Journal<F> {
     }
 
     /// The next frame, placed in a file. `block` is the files' alignment.
-    pub(crate) fn next(&mut self, block: u32) -> Next<F> {
+    pub(crate) fn next(&mut self, block: u32, now: Monotonic) -> Next<F> {
         assert!(!self.in_flight, "one flush cycle in flight");
         let closing_seal = self.closing && !self.closed && !self.has_work();
         if self.open.is_none() && (self.seal_now || closing_seal) {
@@ -255,6 +268,7 @@ impl<F: Clone> Journal<F> {
             return Next::Blocked;
         }
         self.blocked = false;
+        self.busy_at = now;
         Next::Frame(self.take(block))
     }
 
@@ -341,7 +355,7 @@ impl<F: Clone> Journal<F> {
         flushed: Option<u64>,
     ) {
         self.in_flight = false;
-        if self.spare.len() < 2 {
+        if self.spare.len() < 2 && buf.capacity() <= SPARE_BYTES_MAX {
             self.spare.push(buf);
         }
         match flushed {

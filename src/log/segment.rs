@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime};
 
+use crate::ahead::FLIGHT_BYTES_MAX;
 use crate::cache::{Block, SegmentId};
 use crate::codec::{count, index, round_up};
 use crate::group::{SegmentMeta, folder, map_path, segment_path};
@@ -278,6 +279,7 @@ impl<R: Runtime> Segment<R> {
                 cut: false,
             });
         }
+        let end = end.min(least.max(position + FLIGHT_BYTES_MAX));
         let to = round_up(end, CHUNK_BYTES).min(self.map.bytes);
         let bytes = self.read_file(position, to - position).await?;
         let sound = self.sound(first, &bytes)?;
@@ -297,7 +299,7 @@ impl<R: Runtime> Segment<R> {
         };
         self.log.with(|c| c.stats.disk_reads += 1);
         let block = u64::from(file.alignment());
-        let buf = AlignedBuf::for_read(index(round_up(length, block)));
+        let buf = AlignedBuf::uncleared(index(round_up(length, block)));
         let (result, buf) = file.read(buf, position).await;
         if let Err(error) = result {
             let path = self.path();

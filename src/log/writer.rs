@@ -23,10 +23,11 @@ pub(crate) async fn write_frames<R: Runtime>(log: Log<R>) {
             log.wake.grow.notify();
             return;
         }
+        let now = log.rt.now();
         let next = log.with(|c| {
             c.fill();
             let files = c.journal.files.len();
-            let next = c.journal.next(c.block);
+            let next = c.journal.next(c.block, now);
             (next, c.journal.files.len() != files)
         });
         let (next, rolled) = next;

@@ -88,6 +88,24 @@ fn batches_that_lie_in_four_blocks() {
     check(6, MIB, 8 * MIB);
 }
 
+/// Whoever reads somewhere asks the disk for no more at once than who reads on, and is answered once
+/// there is enough.
+#[test]
+fn a_read_in_the_middle_does_not_wait_for_all_of_it() {
+    in_folder(|rt, path| async move {
+        let log = settled(&rt, &path, 2700, 1500).await;
+        let middle = Offset(end(1000));
+        let read = log.read(GROUP, middle, Offset(end(2700)), 8 * MIB as u32, true);
+        let Ok(Read::Disk(plan)) = read else {
+            panic!("{middle} is not on disk");
+        };
+        let found = plan.run(&log).await.unwrap().concat();
+        assert!((MIB..2 * MIB).contains(&found.len()), "{}", found.len());
+        assert!(log.core_stats().disk_reads <= 3, "the map, and two");
+        log.close().await.unwrap();
+    });
+}
+
 #[test]
 fn entries_for_a_follower() {
     in_folder(|rt, path| async move {
