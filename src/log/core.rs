@@ -133,13 +133,12 @@ impl<F: Clone> Core<F> {
         }
         let first = entries.first().map(|entry| entry.index);
         let last = entries.last().map(|entry| (entry.index, entry.term));
-        for entry in entries {
-            let Some(state) = self.groups.get_mut(&group) else {
-                break;
-            };
-            let appended = state.push(entry);
-            self.memory.unsettled_bytes += appended.added;
-            self.memory.unsettled_bytes -= appended.removed;
+        if let Some(state) = self.groups.get_mut(&group) {
+            for entry in entries {
+                let appended = state.push(entry);
+                self.memory.unsettled_bytes += appended.added;
+                self.memory.unsettled_bytes -= appended.removed;
+            }
         }
         let begins = first.is_some_and(|first| self.enqueue(group, first));
         let durability = self.group(group)?.config.durability;

@@ -26,9 +26,6 @@ pub(crate) const UNFRAMED: u64 = u64::MAX;
 /// What an entry costs in memory beside its data.
 const ENTRY_OVERHEAD: u64 = 96;
 
-/// Data smaller than this are copied, so that they do not keep the buffer in which they arrived.
-const OWN_BYTES: usize = 16 << 10;
-
 /// An entry in memory, and the frame that holds its newest copy in the journal.
 pub(crate) struct TailEntry {
     pub entry: Entry,
@@ -286,10 +283,7 @@ impl Group {
     ///
     /// # Panics
     /// If it leaves a gap or cuts off what is committed.
-    pub(crate) fn push(&mut self, mut entry: Entry) -> Appended {
-        if entry.data.len() < OWN_BYTES {
-            entry.data = Bytes::copy_from_slice(&entry.data);
-        }
+    pub(crate) fn push(&mut self, entry: Entry) -> Appended {
         let mut removed = 0;
         if entry.index <= self.last().index {
             assert!(entry.index > self.committed, "a committed entry is final");

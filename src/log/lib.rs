@@ -26,6 +26,7 @@ mod map;
 mod map_codec;
 mod open;
 mod options;
+mod own;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod read;

@@ -9,6 +9,7 @@ use crate::around::go_around;
 use crate::codec::{count, count_u32};
 use crate::core::Core;
 use crate::group::Group;
+use crate::own::own;
 use crate::{
     Checkpoints, CoreStats, DamagedRange, Entries, EntriesPlan, Error, Event, GroupConfig,
     GroupStats, Kind, Options, Position, Read, ReadPlan, Share, TermStart,
@@ -167,9 +168,10 @@ impl<R: Runtime> Log<R> {
     pub fn append(
         &self,
         group: GroupId,
-        entries: Vec<Entry>,
+        mut entries: Vec<Entry>,
         hard_state: Option<HardState>,
     ) -> Result<(), Error> {
+        own(&mut entries);
         let (begins, has_events) = self.with(|c| {
             let begins = c.append(group, entries, hard_state)?;
             Ok((begins, !c.events.is_empty()))
