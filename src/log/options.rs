@@ -11,8 +11,9 @@ pub struct Options {
     pub journal: JournalOptions,
     /// Entries in memory that are already settled, kept for consumers at the tail.
     pub tail_cache_bytes_max: u64,
-    /// Entries in memory that are not settled yet. At 75 % settling takes priority, at 100 %
-    /// `admit` refuses and `Event::Pressure(true)` is sent.
+    /// Entries in memory that are not settled yet. From half of it on the groups with the most are
+    /// settled; at 100 % `admit` refuses and `Event::Pressure(true)` is sent, and `Pressure(false)`
+    /// below 75 %.
     pub unsettled_bytes_max: u64,
     /// Blocks of segments that were read from disk.
     pub block_cache_bytes_max: u64,

@@ -20,6 +20,8 @@ use crate::{Error, Kind, Log};
 
 /// Groups that are settled at the same time: their flushes share the file system's commits.
 const JOBS_MAX: usize = 16;
+/// While memory is short, one of so many groups is asked for at a time.
+const WAVES: usize = 8;
 /// Cycles of a group before others have their turn.
 const CYCLES_MAX: u32 = 8;
 /// Buffers for segment data that are kept, and how large they are kept.
@@ -89,25 +91,24 @@ impl<F: Clone> Core<F> {
         Some(Hold(group))
     }
 
-    /// Asks for the groups with the most to settle, while memory is short.
+    /// Asks for the groups with the most to settle, while memory is short. Not for all that have
+    /// much: groups that are written to alike would be due together, again and again, and producers
+    /// would wait for one great wave of flushes rather than have some all the time.
     fn ask_under_pressure(&mut self) {
-        let limit = self.options.unsettled_bytes_max / 4 * 3;
+        let limit = self.options.unsettled_bytes_max / 2;
         if self.memory.unsettled_bytes < limit || !self.due.is_empty() {
             return;
         }
-        let total: u64 = self.groups.values().map(|g| g.settleable_bytes).sum();
-        let worth = total / count(self.groups.len().max(1)) / 2;
-        let busy = &self.busy;
-        let mut large: Vec<GroupId> = self
-            .groups
-            .iter()
-            .filter(|(id, g)| {
-                g.settleable_bytes > worth.max(u64::from(self.block)) && !busy.contains_key(id)
-            })
-            .map(|(id, _)| *id)
+        let least = u64::from(self.block);
+        let groups = self.groups.iter();
+        let large = groups
+            .filter(|(id, group)| group.settleable_bytes > least && !self.busy.contains_key(id));
+        let mut large: Vec<(u64, GroupId)> = large
+            .map(|(id, group)| (group.settleable_bytes, *id))
             .collect();
-        large.sort_unstable();
-        for group in large {
+        large.sort_unstable_by(|a, b| b.cmp(a));
+        large.truncate((self.groups.len() / WAVES).max(2 * JOBS_MAX));
+        for (_, group) in large {
             self.ask(group);
         }
     }
