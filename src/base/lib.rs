@@ -5,6 +5,7 @@
 mod crc;
 mod entry;
 mod id;
+mod id_map;
 mod pauses;
 mod random;
 mod time;
@@ -15,6 +16,7 @@ pub use id::{
     CoreId, GroupId, LeaderEpoch, LogIndex, NodeId, Offset, PartitionIndex, ProducerEpoch,
     ProducerId, Term, TopicId,
 };
+pub use id_map::{IdHasher, IdMap};
 pub use pauses::Pauses;
 pub use random::{Random, entropy};
 pub use time::{Monotonic, TimestampMs};

@@ -1,7 +1,6 @@
 //! Requests of this core that wait for an answer, by slot.
 
-use std::collections::HashMap;
-
+use corelog_base::IdMap;
 use corelog_rt::local::{Receiver, Sender};
 use corelog_rt::{Credit, oneshot};
 
@@ -18,7 +17,7 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Pending {
     next_slot: u64,
-    waiting: HashMap<u64, Waiting>,
+    waiting: IdMap<u64, Waiting>,
 }
 
 impl Pending {

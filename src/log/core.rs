@@ -3,10 +3,9 @@
 //! Reached through `Shared::with`, one closure at a time. The tasks take owned plans from here,
 //! do I/O, and come back to apply; a group that was removed meanwhile is simply not found.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
-use corelog_base::{Entry, GroupId, HardState, LogIndex};
+use corelog_base::{Entry, GroupId, HardState, IdMap, LogIndex};
 use corelog_rt::local::{Receiver, Sender};
 use corelog_rt::{AlignedBuf, oneshot};
 
@@ -17,30 +16,6 @@ use crate::frame::{EntryHead, Payload};
 use crate::group::{Group, UNFRAMED, memory_of};
 use crate::journal::{Frame, Item, Journal};
 use crate::{CoreStats, Durability, Error, Event, Kind, Options, Position};
-
-/// Spreads ids without a random seed: iteration repeats under simulation.
-#[derive(Default, Clone)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-    fn write_u64(&mut self, value: u64) {
-        let mixed = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-    fn write_i64(&mut self, value: i64) {
-        self.write_u64(value.cast_unsigned());
-    }
-}
-
-pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// What this core's entries take in memory.
 #[derive(Default)]

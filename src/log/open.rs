@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use corelog_base::{PartitionIndex, TopicId};
+use corelog_base::{IdMap, PartitionIndex, TopicId};
 use corelog_rt::{File, Gate, OpenMode, Runtime, Shared, oneshot};
 
 use crate::cache::Cache;
 use crate::codec::round_down;
 use crate::compact::Queue;
-use crate::core::{Core, Disk, IdMap, Memory};
+use crate::core::{Core, Disk, Memory};
 use crate::frame::MetadataBefore;
 use crate::group::{Group, Segments, TailEntry, UNFRAMED, folder, memory_of};
 use crate::journal::{Item, Journal, JournalFile};

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 
+use corelog_base::IdMap;
+
 use crate::cache::SegmentId;
 use crate::codec::index;
-use crate::core::IdMap;
 
 /// A segment's files, open for writing.
 pub(crate) struct WriteFiles<F> {

@@ -65,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) fetches: Fetches,
     /// What was proposed and not taken yet, of a leader that agrees with nobody: see `alone.rs`.
     pub(crate) alone: Option<Vec<Entry>>,
+    /// Since what it has ready was last taken.
+    pub(crate) touched: bool,
 }
 
 impl Engine {
@@ -112,6 +114,7 @@ impl Engine {
             caught_up: Vec::new(),
             fetches: Fetches::default(),
             alone: None,
+            touched: false,
         })
     }
 

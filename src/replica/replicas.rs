@@ -1,12 +1,12 @@
 //! All groups of one core.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_base::{
-    Entry, EntryKind, GroupId, HardState, LogIndex, LogStart, Monotonic, NodeId, Offset, Random,
-    Replica, Term,
+    Entry, EntryKind, GroupId, HardState, IdMap, LogIndex, LogStart, Monotonic, NodeId, Offset,
+    Random, Replica, Term,
 };
 
 use crate::PeerMessage;
@@ -175,11 +175,11 @@ pub struct Replicas {
     node: NodeId,
     limits: Limits,
     random: Random,
-    groups: BTreeMap<GroupId, Engine>,
+    groups: IdMap<GroupId, Box<Engine>>,
     /// Groups with more than one voter: they hear the clock.
     ticking: BTreeSet<GroupId>,
-    /// Touched since the last flush.
-    touched: BTreeSet<GroupId>,
+    /// Touched since the last flush, each once.
+    touched: Vec<GroupId>,
 }
 
 impl Replicas {
@@ -188,9 +188,9 @@ impl Replicas {
             node,
             limits: Limits::default(),
             random: Random::new(seed),
-            groups: BTreeMap::new(),
+            groups: IdMap::default(),
             ticking: BTreeSet::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -268,11 +268,17 @@ impl Replicas {
         let share = self.limits.window_bytes_max / sharing;
         let window = share.min(self.limits.group_window_bytes_max);
         for group in std::mem::take(&mut self.touched) {
-            while self.groups.get(&group).is_some_and(Engine::has_ready) {
+            while self
+                .groups
+                .get(&group)
+                .is_some_and(|engine| engine.has_ready())
+            {
                 self.call(group, out, |engine, out| engine.ready(window, out));
             }
+            if let Some(engine) = self.groups.get_mut(&group) {
+                engine.touched = false;
+            }
         }
-        self.touched.clear();
     }
 
     /// Voters that have kept up within `lag_max`, as the leader sees it; this one included.
@@ -293,8 +299,9 @@ impl Replicas {
                 if !engine.is_lone() {
                     self.ticking.insert(group);
                 }
-                self.groups.insert(group, engine);
-                self.touched.insert(group);
+                engine.touched = true;
+                self.groups.insert(group, Box::new(engine));
+                self.touched.push(group);
             }
             Err(reason) => out.push(Out::Quarantined { group, reason }),
         }
@@ -303,7 +310,6 @@ impl Replicas {
     fn forget(&mut self, group: GroupId) {
         self.groups.remove(&group);
         self.ticking.remove(&group);
-        self.touched.remove(&group);
     }
 
     /// One call into one group's engine. If it fails or panics, what it did is discarded and the
@@ -331,6 +337,8 @@ impl Replicas {
             out.push(Out::Quarantined { group, reason });
             return;
         }
-        self.touched.insert(group);
+        if !std::mem::replace(&mut engine.touched, true) {
+            self.touched.push(group);
+        }
     }
 }

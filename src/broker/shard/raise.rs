@@ -251,7 +251,7 @@ impl<R: Runtime> Shard<R> {
         let mut group = Group::new(id, key, partition, applied, settings.clone());
         group.checkpointed = checkpointed;
         group.health = health.clone();
-        self.groups.insert(id, group);
+        self.groups.insert(id, Box::new(group));
         health
     }
 

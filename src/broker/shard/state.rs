@@ -1,10 +1,9 @@
 //! What a shard is made of, and the way in for requests and messages.
 
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use corelog_base::{CoreId, GroupId, NodeId, Offset, ProducerId, Replica};
+use corelog_base::{CoreId, GroupId, IdMap, NodeId, Offset, ProducerId, Replica};
 use corelog_cluster::{Image, Local};
 use corelog_log::Log;
 use corelog_replica::{In, Out, PeerMessage, Replicas};
@@ -26,7 +25,7 @@ pub(crate) struct Shard<R: Runtime> {
     pub(crate) node: NodeId,
     pub(crate) cores: u16,
     pub(crate) log: Log<R>,
-    pub(crate) groups: BTreeMap<GroupId, Group>,
+    pub(crate) groups: IdMap<GroupId, Box<Group>>,
     /// This core's copy of the committed metadata.
     pub(crate) image: Image,
     /// On the metadata's core: what decides on changes.
@@ -38,9 +37,9 @@ pub(crate) struct Shard<R: Runtime> {
     pub(super) produces: Visits<Produced>,
     pub(super) trims: Visits<Offset>,
     /// Armed fetches by wait id.
-    pub(super) waits: HashMap<u64, fetch::Wait>,
+    pub(super) waits: IdMap<u64, fetch::Wait>,
     /// Who leads each group of this node, on any core.
-    pub(super) leaders: HashMap<GroupId, Leadership>,
+    pub(super) leaders: IdMap<GroupId, Leadership>,
     /// Producer ids that this core has reserved.
     pub(super) producer_ids: Range<i64>,
     pub(crate) boot: raise::Boot,
@@ -87,15 +86,15 @@ impl<R: Runtime> Shard<R> {
             node,
             cores,
             log,
-            groups: BTreeMap::new(),
+            groups: IdMap::default(),
             image: Image::new(local),
             controller: None,
             counters: Counters::default(),
             outs: Vec::new(),
             produces: Visits::default(),
             trims: Visits::default(),
-            waits: HashMap::new(),
-            leaders: HashMap::new(),
+            waits: IdMap::default(),
+            leaders: IdMap::default(),
             coordinators: Coordinators::default(),
             producer_ids: 0..0,
         }

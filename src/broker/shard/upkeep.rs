@@ -25,7 +25,8 @@ const DAMAGE_TOLD_MAX: usize = 64;
 pub(super) struct Clock {
     started: Monotonic,
     started_wall: TimestampMs,
-    next: GroupId,
+    /// Groups that this round of upkeep has not come to.
+    left: Vec<GroupId>,
     /// Groups with batches that wait for room in the log.
     pub(super) blocked: BTreeSet<GroupId>,
 }
@@ -35,7 +36,7 @@ impl Clock {
         Self {
             started: rt.now(),
             started_wall: rt.wall(),
-            next: GroupId(0),
+            left: Vec::new(),
             blocked: BTreeSet::new(),
         }
     }
@@ -107,17 +108,11 @@ impl<R: Runtime> Shard<R> {
         let expiry = self.image.broker_settings().producer_id_expiration;
         let expiry = i64::try_from(expiry.as_millis()).unwrap_or(i64::MAX);
         let before = TimestampMs(now.0.saturating_sub(expiry));
-        let next: Vec<GroupId> = self
-            .groups
-            .range(self.upkeep.next..)
-            .map(|(id, _)| *id)
-            .take(UPKEEP_GROUPS_MAX)
-            .collect();
-        self.upkeep.next = match next.last() {
-            Some(last) if next.len() == UPKEEP_GROUPS_MAX => GroupId(last.0 + 1),
-            _ => GroupId(0),
-        };
-        for id in next {
+        let left = &mut self.upkeep.left;
+        if left.is_empty() {
+            left.extend(self.groups.keys());
+        }
+        for id in left.split_off(left.len().saturating_sub(UPKEEP_GROUPS_MAX)) {
             let Some(group) = self.groups.get_mut(&id) else {
                 continue;
             };
@@ -169,7 +164,7 @@ impl<R: Runtime> Shard<R> {
             found.is_some_and(|partition| partition.replicas.len() == 1)
         };
         // What other replicas may still ask for stays as it is.
-        let Some(lone) = self.groups.get(&id).map(lone) else {
+        let Some(lone) = self.groups.get(&id).map(|group| lone(group)) else {
             return;
         };
         let Some(group) = self.groups.get_mut(&id) else {

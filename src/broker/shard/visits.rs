@@ -1,6 +1,6 @@
 //! Visits in progress: one reply once every item has its outcome.
 
-use std::collections::HashMap;
+use corelog_base::IdMap;
 
 use crate::message::ReplyTo;
 use crate::{Outcomes, Result};
@@ -21,14 +21,14 @@ struct Visit<T> {
 /// Bounded by the requests that the doors have in flight.
 pub(crate) struct Visits<T> {
     next: u64,
-    open: HashMap<u64, Visit<T>>,
+    open: IdMap<u64, Visit<T>>,
 }
 
 impl<T> Default for Visits<T> {
     fn default() -> Self {
         Self {
             next: 0,
-            open: HashMap::new(),
+            open: IdMap::default(),
         }
     }
 }
