@@ -128,15 +128,6 @@ fn requests_for_topics_and_producers_are_frozen() {
         )
     );
     check!(
-        DescribeTopicRequest {
-            name: "orders".into()
-        },
-        concat!(
-            "634c01000c00010007000000000000000800000000000000000000000e42f40e",
-            "6f7264657273ffff0000000000000000"
-        )
-    );
-    check!(
         InitProducerRequest { flags: 0 },
         concat!(
             "634c0100050001000700000000000000040000000000000000000000852554cf",
@@ -297,6 +288,30 @@ fn responses_on_topics_and_producers_are_frozen() {
         )
     );
     check!(
+        InitProducerResponse {
+            error: 0,
+            id: 4000,
+            epoch: 0,
+        },
+        concat!(
+            "634c01010500010007000000000000001800000000000000000000004ea34d37",
+            "0000000000000000a00f00000000000000000000000000000000000000000000"
+        )
+    );
+}
+
+#[test]
+fn a_topic_s_settings_are_frozen() {
+    check!(
+        DescribeTopicRequest {
+            name: "orders".into()
+        },
+        concat!(
+            "634c01000c00010007000000000000000800000000000000000000000e42f40e",
+            "6f7264657273ffff0000000000000000"
+        )
+    );
+    check!(
         DescribeTopicResponse {
             error: 0,
             message: String::new(),
@@ -311,17 +326,6 @@ fn responses_on_topics_and_producers_are_frozen() {
             "634c01010c00010007000000000000003c0000002400000000000000a2312886",
             "6475726162696c69747900008a000000f4ffffff010000006469736bffffffff",
             "0500000000000000ffffffffffffffff03000000d8ffffff0100000000000000"
-        )
-    );
-    check!(
-        InitProducerResponse {
-            error: 0,
-            id: 4000,
-            epoch: 0,
-        },
-        concat!(
-            "634c01010500010007000000000000001800000000000000000000004ea34d37",
-            "0000000000000000a00f00000000000000000000000000000000000000000000"
         )
     );
 }
