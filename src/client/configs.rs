@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use corelog_base::NodeId;
 use corelog_wire::kafka::{
-    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    ConfigSource, DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, ErrorCode, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResource, IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
 };
@@ -31,44 +31,6 @@ impl ConfigResource {
     }
 }
 
-/// Where a value comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConfigSource {
-    Topic,
-    Broker,
-    /// Set for all brokers of the cluster.
-    AllBrokers,
-    /// The broker's file or command line.
-    BrokerFile,
-    Default,
-    Other(i8),
-}
-
-impl ConfigSource {
-    fn of(number: i8) -> Self {
-        match number {
-            1 => Self::Topic,
-            2 => Self::Broker,
-            3 => Self::AllBrokers,
-            4 => Self::BrokerFile,
-            5 => Self::Default,
-            other => Self::Other(other),
-        }
-    }
-
-    /// The name in Kafka's own tools.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Topic => "DYNAMIC_TOPIC_CONFIG",
-            Self::Broker => "DYNAMIC_BROKER_CONFIG",
-            Self::AllBrokers => "DYNAMIC_DEFAULT_BROKER_CONFIG",
-            Self::BrokerFile => "STATIC_BROKER_CONFIG",
-            Self::Default => "DEFAULT_CONFIG",
-            Self::Other(_) => "UNKNOWN",
-        }
-    }
-}
-
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigEntry {
     pub name: String,
@@ -84,7 +46,7 @@ impl ConfigEntry {
         Self {
             name: config.name.to_string(),
             value: config.value.map(str::to_string),
-            source: ConfigSource::of(config.config_source),
+            source: ConfigSource::from_number(config.config_source),
             read_only: config.read_only,
             sensitive: config.is_sensitive,
         }

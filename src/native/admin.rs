@@ -1,9 +1,9 @@
 //! Creating and deleting topics.
 
+use corelog_wire::native::Api;
 use corelog_wire::native::v1::{
     Config, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse,
 };
-use corelog_wire::native::{Api, encode};
 
 use crate::error::check;
 use crate::{Client, Error};
@@ -63,10 +63,7 @@ impl Client {
             configs: configs.collect(),
             dry: topic.dry,
         };
-        self.retrying(|| async {
-            let front = self.front().await?;
-            let asked = |correlation| encode(correlation, 0, &request, Vec::new());
-            let reply = front.call(Api::CreateTopic, asked).await?;
+        self.call_front(Api::CreateTopic, &request, |reply| {
             let response = reply.meta.read::<CreateTopicResponse>()?;
             check(response.error.to_native(), &response.message, || {
                 format!("create topic '{name}'")
@@ -83,10 +80,7 @@ impl Client {
         let request = DeleteTopicRequest {
             name: name.to_owned(),
         };
-        self.retrying(|| async {
-            let front = self.front().await?;
-            let asked = |correlation| encode(correlation, 0, &request, Vec::new());
-            let reply = front.call(Api::DeleteTopic, asked).await?;
+        self.call_front(Api::DeleteTopic, &request, |reply| {
             let response = reply.meta.read::<DeleteTopicResponse>()?;
             check(response.error.to_native(), &response.message, || {
                 format!("delete topic '{name}'")

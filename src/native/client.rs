@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use corelog_base::{CoreId, NodeId};
 use corelog_wire::kafka::ErrorCode;
 use corelog_wire::native::v1::{MetadataRequest, MetadataResponse};
-use corelog_wire::native::{Api, encode};
+use corelog_wire::native::{Api, Outbound, encode};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -15,6 +15,7 @@ use crate::connection::Connection;
 use crate::error::check;
 use crate::options::{Builder, Options};
 use crate::pool::Pool;
+use crate::reply::Reply;
 use crate::topics::{Topic, topics};
 use crate::{ConsumerBuilder, Error, Kind, ProducerBuilder};
 
@@ -171,6 +172,21 @@ impl Client {
     fn learn(&self, change: impl FnOnce(&mut Known)) {
         let known = self.shared.known.write();
         change(&mut known.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Asks what any core answers, until it succeeds, the error will not pass, or time is up.
+    pub(crate) async fn call_front<T>(
+        &self,
+        api: Api,
+        request: &impl Outbound,
+        read: impl Fn(&Reply) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.retrying(|| async {
+            let front = self.front().await?;
+            let asked = |correlation| request.frame(correlation, 0, Vec::new());
+            read(&front.call(api, asked).await?)
+        })
+        .await
     }
 
     /// The connection for all that any core answers.

@@ -1,7 +1,8 @@
 //! What holds for a topic.
 
+use corelog_wire::kafka::ConfigSource;
+use corelog_wire::native::Api;
 use corelog_wire::native::v1::{DescribeTopicRequest, DescribeTopicResponse};
-use corelog_wire::native::{Api, encode};
 
 use crate::error::check;
 use crate::{Client, Error};
@@ -25,34 +26,6 @@ pub struct TopicConfig {
     pub source: ConfigSource,
 }
 
-/// Whose setting it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConfigSource {
-    Topic,
-    /// Set for one broker.
-    Broker,
-    /// Set for all brokers.
-    Brokers,
-    /// The broker's configuration file.
-    File,
-    Default,
-    /// By a number that is not known here.
-    Other(i8),
-}
-
-impl ConfigSource {
-    fn of(number: i8) -> Self {
-        match number {
-            1 => Self::Topic,
-            2 => Self::Broker,
-            3 => Self::Brokers,
-            4 => Self::File,
-            5 => Self::Default,
-            other => Self::Other(other),
-        }
-    }
-}
-
 impl TopicDescription {
     /// The value of a setting, if it has one.
     pub fn config(&self, name: &str) -> Option<&str> {
@@ -71,10 +44,7 @@ impl Client {
         let request = DescribeTopicRequest {
             name: name.to_owned(),
         };
-        self.retrying(|| async {
-            let front = self.front().await?;
-            let asked = |correlation| encode(correlation, 0, &request, Vec::new());
-            let reply = front.call(Api::DescribeTopic, asked).await?;
+        self.call_front(Api::DescribeTopic, &request, |reply| {
             let response = reply.meta.read::<DescribeTopicResponse>()?;
             check(response.error.to_native(), &response.message, || {
                 format!("describe topic '{name}'")
@@ -82,7 +52,7 @@ impl Client {
             let configs = response.configs.iter().map(|config| TopicConfig {
                 name: config.name.as_str().to_owned(),
                 value: config.value.as_ref().map(|value| value.as_str().to_owned()),
-                source: ConfigSource::of(config.source),
+                source: ConfigSource::from_number(config.source),
             });
             let mut configs: Vec<TopicConfig> = configs.collect();
             configs.sort_by(|a, b| a.name.cmp(&b.name));

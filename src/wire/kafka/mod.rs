@@ -43,6 +43,7 @@
 
 mod api;
 mod array;
+mod config_source;
 mod decoder;
 mod encoder;
 mod error_code;
@@ -68,6 +69,7 @@ mod testing;
 
 pub use api::ApiKey;
 pub use array::{Array, Iter};
+pub use config_source::ConfigSource;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error_code::ErrorCode;
