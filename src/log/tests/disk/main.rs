@@ -19,8 +19,8 @@ use corelog_rt::{Runtime, oneshot};
 
 mod ahead;
 mod bulk;
-#[path = "../common/mod.rs"]
 mod common;
+mod compact;
 
 const RECORDS: i64 = 3;
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{GROUP, PARTITION, TOPIC, in_folder};
 use corelog_base::{
     CoreId, Entry, EntryKind, HardState, LeaderEpoch, LogIndex, Offset, Term, TimestampMs,
 };
@@ -19,7 +18,7 @@ use corelog_record::{BatchBuilder, Codec, batches, records};
 use corelog_rt::Runtime;
 use corelog_rt::ring::RingRuntime;
 
-mod common;
+use crate::common::{self, GROUP, PARTITION, TOPIC, in_folder};
 
 const RECORDS: i64 = 4;
 const KEYS: i64 = 10;
