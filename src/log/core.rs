@@ -25,6 +25,8 @@ pub(crate) struct Memory {
     /// Settled entries in the order in which they may be dropped.
     evictable: VecDeque<(GroupId, LogIndex)>,
     pub pressure: bool,
+    /// `unsettled_bytes` when the settler last looked who has the most.
+    pub looked_at_bytes: u64,
 }
 
 #[derive(Default)]
@@ -375,6 +377,7 @@ impl<F: Clone> Core<F> {
         self.journal.attached.barriers.clear();
     }
 
+    /// True if the settler has something to do by it.
     pub(crate) fn commit(&mut self, group: GroupId, index: LogIndex) -> bool {
         let Some(state) = self.groups.get_mut(&group) else {
             return false;
@@ -390,7 +393,7 @@ impl<F: Clone> Core<F> {
         if due {
             self.ask(group);
         }
-        due
+        due || self.is_to_look()
     }
 
     pub(crate) fn settled(&mut self, group: GroupId, settled: Position) {

@@ -22,6 +22,9 @@ use crate::{Error, Kind, Log};
 const JOBS_MAX: usize = 16;
 /// While memory is short, one of so many groups is asked for at a time.
 const WAVES: usize = 8;
+/// While memory is short, it is looked for such groups whenever one of so many parts of the budget
+/// was filled anew.
+const LOOKS: u64 = 64;
 /// Cycles of a group before others have their turn.
 const CYCLES_MAX: u32 = 8;
 /// Buffers for segment data that are kept, and how large they are kept.
@@ -95,8 +98,11 @@ impl<F: Clone> Core<F> {
     /// much: groups that are written to alike would be due together, again and again, and producers
     /// would wait for one great wave of flushes rather than have some all the time.
     fn ask_under_pressure(&mut self) {
-        let limit = self.options.unsettled_bytes_max / 2;
-        if self.memory.unsettled_bytes < limit || !self.due.is_empty() {
+        if !self.due.is_empty() {
+            return;
+        }
+        self.memory.looked_at_bytes = self.memory.unsettled_bytes;
+        if self.memory.unsettled_bytes < self.settles_from_bytes() {
             return;
         }
         let least = u64::from(self.block);
@@ -111,6 +117,19 @@ impl<F: Clone> Core<F> {
         for (_, group) in large {
             self.ask(group);
         }
+    }
+
+    fn settles_from_bytes(&self) -> u64 {
+        self.options.unsettled_bytes_max / 2
+    }
+
+    /// Whether the settler, which may sleep, would find work by `ask_under_pressure`. Not at each
+    /// commit: it looks at all groups, so only when there is a good deal more than the last time.
+    pub(crate) fn is_to_look(&self) -> bool {
+        let memory = &self.memory;
+        let more = memory.looked_at_bytes + self.options.unsettled_bytes_max / LOOKS;
+        let much = memory.unsettled_bytes >= self.settles_from_bytes().max(more);
+        (much || memory.pressure) && self.due.is_empty() && self.busy.len() < JOBS_MAX
     }
 }
 

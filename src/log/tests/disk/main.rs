@@ -21,6 +21,7 @@ mod ahead;
 mod bulk;
 mod common;
 mod compact;
+mod pressure;
 
 const RECORDS: i64 = 3;
 
