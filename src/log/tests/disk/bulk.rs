@@ -6,15 +6,7 @@ use super::*;
 
 /// A batch, at an index below which each entry is one.
 pub(super) fn batch_entry(index: u64, size: usize) -> Entry {
-    let base = (index - 1) as i64 * RECORDS;
-    Entry {
-        index: LogIndex(index),
-        term: Term(1),
-        kind: EntryKind::Batch,
-        base_offset: Offset(base),
-        next_offset: Offset(base + RECORDS),
-        data: batch(base, size),
-    }
+    common::batch_entry(index, RECORDS, |base| batch(base, size))
 }
 
 /// Appends all, and commits each that is durable.

@@ -4,7 +4,10 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
-use corelog_base::{CoreId, GroupId, PartitionIndex, TopicId};
+use bytes::Bytes;
+use corelog_base::{
+    CoreId, Entry, EntryKind, GroupId, LogIndex, Offset, PartitionIndex, Term, TopicId,
+};
 use corelog_log::{JournalOptions, Options};
 use corelog_rt::CorePlan;
 use corelog_rt::ring::{self, RingRuntime};
@@ -48,5 +51,18 @@ pub(crate) fn options(dir: &Path, settle_bytes: u64) -> Options {
         disk_reserve_bytes: 0,
         settle_bytes,
         ..Options::default()
+    }
+}
+
+/// An entry of term 1 with a batch of so many records, as each before it is.
+pub(crate) fn batch_entry(index: u64, records: i64, batch: impl FnOnce(i64) -> Bytes) -> Entry {
+    let base = (index - 1) as i64 * records;
+    Entry {
+        index: LogIndex(index),
+        term: Term(1),
+        kind: EntryKind::Batch,
+        base_offset: Offset(base),
+        next_offset: Offset(base + records),
+        data: batch(base),
     }
 }

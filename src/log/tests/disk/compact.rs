@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelog_base::{
-    CoreId, Entry, EntryKind, HardState, LeaderEpoch, LogIndex, Offset, Term, TimestampMs,
-};
+use corelog_base::{CoreId, Entry, HardState, LeaderEpoch, LogIndex, Offset, Term, TimestampMs};
 use corelog_log::{
     CompactionConfig, Event, GroupConfig, JournalId, Log, NoCheckpoints, Options, Read, salvage,
     scan, verify,
@@ -44,24 +42,18 @@ fn config() -> GroupConfig {
 
 /// The entry at an index: four records of some of ten keys, at times that ascend.
 fn entry(index: u64) -> Entry {
-    let base = (index as i64 - 1) * RECORDS;
-    let mut builder = BatchBuilder::new(Codec::None);
-    builder.stamp(Offset(base), LeaderEpoch(1));
-    for at in base..base + RECORDS {
-        let key = (at * 7 % KEYS).to_le_bytes();
-        let value = vec![(at % 251) as u8; 200];
-        builder
-            .push(TimestampMs(1000 + at), Some(&key), Some(&value), &[])
-            .unwrap();
-    }
-    Entry {
-        index: LogIndex(index),
-        term: Term(1),
-        kind: EntryKind::Batch,
-        base_offset: Offset(base),
-        next_offset: Offset(base + RECORDS),
-        data: builder.finish().freeze(),
-    }
+    common::batch_entry(index, RECORDS, |base| {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.stamp(Offset(base), LeaderEpoch(1));
+        for at in base..base + RECORDS {
+            let key = (at * 7 % KEYS).to_le_bytes();
+            let value = vec![(at % 251) as u8; 200];
+            builder
+                .push(TimestampMs(1000 + at), Some(&key), Some(&value), &[])
+                .unwrap();
+        }
+        builder.finish().freeze()
+    })
 }
 
 async fn open(rt: &RingRuntime, dir: &Path, is_first: bool) -> Log<RingRuntime> {
