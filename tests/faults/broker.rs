@@ -161,36 +161,32 @@ impl Broker {
         assert!(sent.is_ok_and(|s| s.success()), "send {name} to the broker");
     }
 
-    /// SIGSTOP; returns when no thread of it can do anything any more: the signal alone takes as
-    /// long as a thread waits for a CPU.
+    /// SIGKILL; returns when no thread runs code of the broker any more, while the kernel may still
+    /// wait for the disk on its behalf. The signal alone takes as long as a thread waits for a CPU.
+    /// (SIGSTOP would not do: the kernel hands it to one thread, and if that one waits for a disk
+    /// that does not answer, the others go on.)
     ///
     /// # Errors
     /// If that takes too long.
-    pub fn halt(&self) -> Result<(), String> {
-        self.signal("STOP");
+    pub fn cease(&self) -> Result<(), String> {
+        self.signal("KILL");
         let since = Instant::now();
-        while !self.is_halted() {
+        while !self.has_ceased() {
             if since.elapsed() > PATIENCE {
-                return Err("the broker does not stop".to_owned());
+                return Err("the broker does not die".to_owned());
             }
             std::thread::yield_now();
         }
         Ok(())
     }
 
-    /// Whether every thread is stopped, or waits for the disk and will stop before it goes on.
-    fn is_halted(&self) -> bool {
+    fn has_ceased(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id()));
-        let states = tasks.into_iter().flatten().flatten().map(|task| {
-            let text = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-            // The name before it may hold anything.
-            let state = text.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
-            state.and_then(|rest| rest.chars().next())
-        });
-        let states: Vec<Option<char>> = states.collect();
-        let first = states.first().copied().flatten();
-        let may_go_on = |state: &Option<char>| !matches!(state, Some('T' | 'D' | 'Z' | 'X') | None);
-        first == Some('T') && !states.iter().any(may_go_on)
+        tasks.into_iter().flatten().flatten().all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat"));
+            // One that cannot be read has just gone.
+            stat.map_or(true, |stat| has_left_user_mode(&stat))
+        })
     }
 
     /// SIGTERM; returns when the process has drained.
@@ -221,6 +217,22 @@ impl Broker {
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+/// Whether a killed thread, by its line in `/proc`, never runs code of its program again: it is
+/// dead, about to be, the kernel's own, or waits in the kernel and is dead before it returns.
+fn has_left_user_mode(stat: &str) -> bool {
+    const EXITING: u32 = 0x4;
+    const IO_WORKER: u32 = 0x10;
+    // The name before it may hold anything.
+    let mut fields = stat
+        .rsplit_once(") ")
+        .into_iter()
+        .flat_map(|(_, rest)| rest.split(' '));
+    let state = fields.next();
+    let flags = fields.nth(5).and_then(|flags| flags.parse::<u32>().ok());
+    matches!(state, Some("D" | "Z" | "X"))
+        || flags.is_some_and(|flags| flags & (EXITING | IO_WORKER) != 0)
 }
 
 impl Drop for Broker {

@@ -3,7 +3,7 @@
 //! Fault model: the disk has what was written before the last flush that ended, and of what was
 //! written since either the first few writes, or any of them, or any of their sectors of 512 bytes.
 //! The disk is a file behind FUSE and a loop device, so every write and flush of the kernel is seen.
-//! At the cut the disk stops to answer and the broker is stopped before it answers again: nobody
+//! At the cut the disk stops to answer and the broker is killed before it answers again: nobody
 //! can hear of anything that was written after. The file system of what is left is mounted, with its
 //! own journal, and a broker is started on it.
 
@@ -180,10 +180,9 @@ impl Epoch {
         let count = usize::try_from(1 + run.random.below(UNFLUSHED_MAX)).unwrap_or(1);
         let frozen = self.stage.disk.freeze(count, UNFLUSHED_WAIT);
         let unflushed = frozen.lose_power(&left, survivors, &mut run.random);
-        let halted = self.broker.halt();
+        let ceased = self.broker.cease();
         drop(frozen);
-        halted?;
-        self.broker.signal("KILL");
+        ceased?;
         self.broker.wait();
         tally.unflushed += unflushed?;
         tally.cuts += 1;
