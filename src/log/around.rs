@@ -15,8 +15,6 @@ use crate::group::{folder, segment_path};
 use crate::map::{CHUNK_BYTES, Summed};
 use crate::reference::Place;
 
-/// How long entries wait for the settling of those before them.
-const TAKE_OVER_MAX: Duration = Duration::from_millis(50);
 /// How long a group that has nothing to write keeps its way: taking over costs a wait.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
@@ -100,7 +98,7 @@ async fn write_runs<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) -
 }
 
 async fn take_over<R: Runtime>(log: &Log<R>, group: GroupId, notify: &Notify) -> bool {
-    let due = log.rt.now() + TAKE_OVER_MAX;
+    let due = log.rt.now() + log.with(|c| c.options.bulk.wait_max);
     loop {
         let now = log.rt.wall();
         match log.with(|c| c.take_over(group, now)) {

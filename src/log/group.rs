@@ -143,6 +143,8 @@ pub(crate) struct Segments {
     pub trim_due: bool,
     /// The newest one is to be sealed by the next cycle, whatever its size.
     pub seal_due: bool,
+    /// A task reads the ends that are not known.
+    pub learns_ends: bool,
     /// Where the last disk read ended: the next one is sequential if it begins here.
     pub read_end: Offset,
     /// The same of reads of entries: behind the last that was read.

@@ -56,6 +56,9 @@ pub struct BulkOptions {
     /// Only once at least this much of the group was appended and has not committed: a lone batch
     /// is there sooner by way of the journal.
     pub bytes_ahead_min: u64,
+    /// How long entries wait for the settling of those before them, and at the end of a segment for
+    /// the next one, before they go by way of the journal.
+    pub wait_max: Duration,
 }
 
 impl Default for BulkOptions {
@@ -63,6 +66,7 @@ impl Default for BulkOptions {
         Self {
             entry_bytes_min: 64 << 10,
             bytes_ahead_min: 3 << 19,
+            wait_max: Duration::from_millis(50),
         }
     }
 }

@@ -191,6 +191,28 @@ impl<R: Runtime> Log<R> {
         Ok(())
     }
 
+    /// Reads them in the background, unless that is under way: whoever asks, asks again later.
+    pub(crate) fn learn_ends(&self, group: GroupId) {
+        let begins = self.with(|c| {
+            let state = c.groups.get_mut(&group);
+            state.is_some_and(|g| !std::mem::replace(&mut g.segments.learns_ends, true))
+        });
+        if !begins {
+            return;
+        }
+        let log = self.clone();
+        self.start(async move {
+            if let Err(error) = log.load_ends(group).await {
+                tracing::warn!("look at old segments of group {group}: {error}");
+            }
+            log.with(|c| {
+                if let Some(state) = c.groups.get_mut(&group) {
+                    state.segments.learns_ends = false;
+                }
+            });
+        });
+    }
+
     /// What `read` gives if no file of the group was replaced by a compacted one meanwhile; what it
     /// says otherwise does not count, and it runs again. A replacement is seldom, and each repeats
     /// a read once.

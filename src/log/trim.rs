@@ -159,12 +159,7 @@ impl<R: Runtime> Log<R> {
         });
         if loads {
             // Known when retention asks again.
-            let log = self.clone();
-            self.start(async move {
-                if let Err(error) = log.load_ends(group).await {
-                    tracing::warn!("look at old segments of group {group}: {error}");
-                }
-            });
+            self.learn_ends(group);
         }
         found
     }

@@ -2,20 +2,19 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-type Job = Box<dyn FnOnce() + Send>;
+use flume::{Sender, TrySendError};
 
-/// More jobs than this waiting for one thread are refused.
+/// None ends the thread.
+type Job = Option<Box<dyn FnOnce() + Send>>;
+
+/// Once so many jobs wait for the thread, who brings another waits for room.
 const JOBS_MAX: usize = 16 * 1024;
 
 /// The thread and the way to it. Dropping it lets the thread finish what it was given.
 pub(crate) struct Blocking {
-    jobs: Option<mpsc::Sender<Job>>,
-    waiting: Arc<AtomicUsize>,
+    jobs: Sender<Job>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -23,52 +22,50 @@ impl Blocking {
     /// Starts the thread; before the caller is pinned, for a thread inherits the CPUs of the one
     /// that makes it.
     pub(crate) fn start() -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (jobs, queue) = flume::bounded::<Job>(JOBS_MAX);
         let thread = std::thread::Builder::new()
             .name("cold".into())
             .spawn(move || {
-                for job in queue {
+                while let Ok(Some(job)) = queue.recv() {
                     job();
                 }
             })?;
         Ok(Self {
-            jobs: Some(jobs),
-            waiting: Arc::new(AtomicUsize::new(0)),
+            jobs,
             thread: Some(thread),
         })
     }
 
     /// Runs `work` there, after everything that was given before. Dropping the future abandons
-    /// the result; the work is done all the same.
+    /// the result; the work is done all the same, unless it still waits for room.
     ///
     /// # Errors
-    /// `ResourceBusy` if too much waits already.
+    /// `NotConnected` if the thread ends first.
     pub(crate) fn run<T, W>(&self, work: W) -> impl Future<Output = io::Result<T>> + use<T, W>
     where
         T: Send + 'static,
         W: FnOnce() -> io::Result<T> + Send + 'static,
     {
         let (done, result) = flume::bounded(1);
-        let waiting = Arc::clone(&self.waiting);
-        let job = Box::new(move || {
-            waiting.fetch_sub(1, Ordering::Relaxed);
+        let job: Job = Some(Box::new(move || {
             // Nobody may be left to hear it.
             let _ = done.send(work());
-        });
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= JOBS_MAX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            drop(job);
-        } else if let Some(jobs) = &self.jobs {
-            // The thread ends only after this sender, or by a panic, which ends the process.
-            let _ = jobs.send(job);
-        }
+        }));
+        let waits = match self.jobs.try_send(job) {
+            Err(TrySendError::Full(job)) => Some(self.jobs.clone().into_send_async(job)),
+            // A job that is not taken drops its sender, which the result says.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+        };
         let result = result.into_recv_async();
         async move {
+            if let Some(room) = waits {
+                let _ = room.await;
+            }
             match result.await {
                 Ok(result) => result,
                 Err(flume::RecvError::Disconnected) => Err(io::Error::new(
-                    io::ErrorKind::ResourceBusy,
-                    "too much file work is waiting",
+                    io::ErrorKind::NotConnected,
+                    "the thread for file work has ended",
                 )),
             }
         }
@@ -77,7 +74,8 @@ impl Blocking {
 
 impl Drop for Blocking {
     fn drop(&mut self) {
-        self.jobs = None;
+        // Refused only if the thread has ended by a panic.
+        let _ = self.jobs.send(None);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -89,7 +87,8 @@ impl Drop for Blocking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::block_on;
+    use futures_lite::future::{block_on, poll_once};
+    use std::sync::mpsc;
 
     #[test]
     fn work_is_done_in_order_and_even_if_abandoned() {
@@ -105,16 +104,33 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses() {
+    fn who_finds_the_queue_full_waits() {
         let blocking = Blocking::start().unwrap();
         let (release, hold) = mpsc::channel::<()>();
         let held = blocking.run(move || Ok(hold.recv().is_err()));
         let queued: Vec<_> = (0..=JOBS_MAX).map(|_| blocking.run(|| Ok(()))).collect();
-        let last = block_on(blocking.run(|| Ok(())));
-        assert_eq!(last.unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        let mut last = Box::pin(blocking.run(|| Ok(7)));
+        assert!(block_on(poll_once(&mut last)).is_none());
         drop(release);
+        assert_eq!(block_on(last).unwrap(), 7);
+        assert!(block_on(held).unwrap());
+        for job in queued {
+            block_on(job).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_waits_for_room_when_the_thread_ends_hears_so() {
+        let blocking = Blocking::start().unwrap();
+        let (release, hold) = mpsc::channel::<()>();
+        let held = blocking.run(move || Ok(hold.recv().is_err()));
+        let queued: Vec<_> = (0..=JOBS_MAX).map(|_| blocking.run(|| Ok(()))).collect();
+        let last = blocking.run(|| Ok(7));
+        drop(release);
+        drop(blocking);
+        let error = block_on(last).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
         assert!(block_on(held).unwrap());
         drop(queued);
-        drop(blocking);
     }
 }

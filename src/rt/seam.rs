@@ -64,10 +64,11 @@ pub trait Runtime: Clone + 'static {
     fn space(&self, path: &Path) -> impl Future<Output = io::Result<Space>> + 'static;
 
     /// Runs work that would hold the core for too long on the thread for cold work, after what
-    /// waits there. Dropping the future abandons the result; the work is done all the same.
+    /// waits there. Dropping the future abandons the result; the work is done all the same, unless
+    /// so much waits already that it waits for room.
     ///
     /// # Errors
-    /// `ResourceBusy` if too much waits already: the work was not done.
+    /// If the runtime ends first: the work was not done.
     fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -45,12 +45,7 @@ impl<R: Runtime> Log<R> {
             Due::Nothing => None,
             Due::Start(start) => Some(start),
             Due::Ends => {
-                let log = self.clone();
-                self.start(async move {
-                    if let Err(error) = log.load_ends(group).await {
-                        tracing::warn!("look at old segments of group {group}: {error}");
-                    }
-                });
+                self.learn_ends(group);
                 None
             }
             Due::Pass(_) => {

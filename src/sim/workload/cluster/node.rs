@@ -49,6 +49,7 @@ fn options() -> Options {
         bulk: BulkOptions {
             entry_bytes_min: 256,
             bytes_ahead_min: 1 << 10,
+            ..BulkOptions::default()
         },
         compaction_bytes_max: 64 << 10,
         segment_files_max: 16,

@@ -55,6 +55,7 @@ fn options(random: &mut Random) -> Options {
         bulk: BulkOptions {
             entry_bytes_min: 256,
             bytes_ahead_min: 16 << 10,
+            ..BulkOptions::default()
         },
         segment_files_max: 16,
         // Some hold a handful of keys: then a pass ends within a segment.
