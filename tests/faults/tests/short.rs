@@ -1,11 +1,10 @@
 //! Each scenario, shortened; the long ones are `just faults NAME`. Needs the binary: `BINARY`, or the
 //! one that `cargo build` makes beside these tests.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corelog_faults::{Name, Outcome, Plan, Run, STYLES, pause, remove, scenarios};
+use corelog_faults::{Name, Outcome, Plan, Run, STYLES, free_ports, pause, remove, scenarios};
 
 fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("BINARY") {
@@ -29,25 +28,13 @@ fn binary() -> PathBuf {
     path
 }
 
-/// A port with a free one behind it.
-fn port() -> u16 {
-    for _ in 0..100 {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no two free ports");
-}
-
 fn run(name: &str, rounds: u64) -> Run {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{name}"));
     remove(&dir).unwrap();
     let plan = Plan {
         binary: binary(),
         dir,
-        port: port(),
+        port: free_ports(),
         rounds,
         seed: 1,
         progress: false,

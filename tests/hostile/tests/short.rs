@@ -1,11 +1,9 @@
 //! Each scenario, shortened; the long ones are `just hostile NAME`. Needs the binary: `BINARY`, or
 //! the one that `cargo build` makes beside these tests.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use corelog_faults::remove;
+use corelog_faults::{free_ports, remove};
 use corelog_hostile::{Plan, Report, Size, scenarios};
 
 fn binary() -> PathBuf {
@@ -25,26 +23,11 @@ fn binary() -> PathBuf {
     path
 }
 
-/// A port with two free ones behind it. Below those that the kernel gives to clients, of which a flood
-/// takes thousands; tests beside each other and beside those of other processes get others.
-fn port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..1000 {
-        let number = std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(11_000 + number % 6_500 * 3).unwrap();
-        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (0..3).all(|next| is_free(port + next)) {
-            return port;
-        }
-    }
-    panic!("no three free ports");
-}
-
 fn check(name: &str, scenario: impl AsyncFnOnce(&Plan) -> Result<Report, String>) {
     let plan = Plan {
         binary: binary(),
         dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{name}")),
-        port: port(),
+        port: free_ports(),
         seed: 1,
         size: Size::Short,
     };
