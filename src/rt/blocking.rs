@@ -103,12 +103,24 @@ mod tests {
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
 
+    /// One job that holds the thread until what comes first is dropped, and more than fit behind it.
+    fn fill(
+        blocking: &Blocking,
+    ) -> (
+        mpsc::Sender<()>,
+        impl Future<Output = io::Result<bool>> + use<>,
+        Vec<impl Future<Output = io::Result<()>> + use<>>,
+    ) {
+        let (release, hold) = mpsc::channel::<()>();
+        let held = blocking.run(move || Ok(hold.recv().is_err()));
+        let queued = (0..=JOBS_MAX).map(|_| blocking.run(|| Ok(())));
+        (release, held, queued.collect())
+    }
+
     #[test]
     fn who_finds_the_queue_full_waits() {
         let blocking = Blocking::start().unwrap();
-        let (release, hold) = mpsc::channel::<()>();
-        let held = blocking.run(move || Ok(hold.recv().is_err()));
-        let queued: Vec<_> = (0..=JOBS_MAX).map(|_| blocking.run(|| Ok(()))).collect();
+        let (release, held, queued) = fill(&blocking);
         let mut last = Box::pin(blocking.run(|| Ok(7)));
         assert!(block_on(poll_once(&mut last)).is_none());
         drop(release);
@@ -122,9 +134,7 @@ mod tests {
     #[test]
     fn who_waits_for_room_when_the_thread_ends_hears_so() {
         let blocking = Blocking::start().unwrap();
-        let (release, hold) = mpsc::channel::<()>();
-        let held = blocking.run(move || Ok(hold.recv().is_err()));
-        let queued: Vec<_> = (0..=JOBS_MAX).map(|_| blocking.run(|| Ok(()))).collect();
+        let (release, held, queued) = fill(&blocking);
         let last = blocking.run(|| Ok(7));
         drop(release);
         drop(blocking);

@@ -1,32 +1,12 @@
 //! Each scenario, shortened; the long ones are `just faults NAME`. Needs the binary: `BINARY`, or the
 //! one that `cargo build` makes beside these tests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use corelog_faults::{Name, Outcome, Plan, Run, STYLES, free_ports, pause, remove, scenarios};
-
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("BINARY") {
-        let path = PathBuf::from(path);
-        // Tests run in the crate's folder, and whoever sets it thinks of the workspace's.
-        return match path.is_absolute() {
-            true => path,
-            false => Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../..")
-                .join(path),
-        };
-    }
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().and_then(Path::parent).unwrap();
-    let path = target.join("corelog");
-    assert!(
-        path.exists(),
-        "{} is missing: `cargo build`",
-        path.display()
-    );
-    path
-}
+use corelog_faults::{
+    Name, Outcome, Plan, Run, STYLES, binary, free_ports, pause, remove, scenarios,
+};
 
 fn run(name: &str, rounds: u64) -> Run {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{name}"));

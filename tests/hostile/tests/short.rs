@@ -1,27 +1,10 @@
 //! Each scenario, shortened; the long ones are `just hostile NAME`. Needs the binary: `BINARY`, or
 //! the one that `cargo build` makes beside these tests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use corelog_faults::{free_ports, remove};
+use corelog_faults::{binary, free_ports, remove};
 use corelog_hostile::{Plan, Report, Size, scenarios};
-
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("BINARY") {
-        // Tests run in the crate's folder, and whoever sets it thinks of the workspace's.
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        return workspace.join(path);
-    }
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().and_then(Path::parent).unwrap();
-    let path = target.join("corelog");
-    assert!(
-        path.exists(),
-        "{} is missing: `cargo build`",
-        path.display()
-    );
-    path
-}
 
 fn check(name: &str, scenario: impl AsyncFnOnce(&Plan) -> Result<Report, String>) {
     let plan = Plan {

@@ -1,7 +1,29 @@
-//! Ports for a test's broker.
+//! What a test finds around it: the binary and free ports.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// `BINARY`, or the one that `cargo build` makes beside these tests.
+///
+/// # Panics
+/// If it was not built.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("BINARY") {
+        // Tests run in the crate's folder, and whoever sets it thinks of the workspace's.
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        return workspace.join(path);
+    }
+    let test = std::env::current_exe().expect("a test has a file");
+    let target = test.parent().and_then(Path::parent);
+    let path = target.expect("it is in deps").join("corelog");
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build`",
+        path.display()
+    );
+    path
+}
 
 /// The first of three free ports on 127.0.0.1. Below those that the kernel gives to clients, of which
 /// a load takes one after the other, also between this look and the start of a broker; tests beside
