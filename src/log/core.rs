@@ -17,6 +17,9 @@ use crate::group::{Group, UNFRAMED, memory_of};
 use crate::journal::{Frame, Item, Journal};
 use crate::{CoreStats, Durability, Error, Event, Kind, Options, Position};
 
+/// Who waits for memory is told once one of so many parts of the budget is free.
+const RELEASES: u64 = 4;
+
 /// What this core's entries take in memory.
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -25,6 +28,8 @@ pub(crate) struct Memory {
     /// Settled entries in the order in which they may be dropped.
     evictable: VecDeque<(GroupId, LogIndex)>,
     pub pressure: bool,
+    /// The most that was refused since this began.
+    refused_bytes: u64,
     /// `unsettled_bytes` when the settler last looked who has the most.
     pub looked_at_bytes: u64,
 }
@@ -83,17 +88,26 @@ impl<F: Clone> Core<F> {
         Ok(state)
     }
 
-    pub(crate) fn admit(&self, group: GroupId, bytes: u64) -> Result<(), Error> {
+    pub(crate) fn admit(&mut self, group: GroupId, bytes: u64) -> Result<(), Error> {
         self.may_append(group, bytes)?;
         if self.disk.full {
             return Err(Error::new(Kind::DiskFull, "admit append").group(group));
         }
-        if self.memory.unsettled_bytes + bytes > self.options.unsettled_bytes_max
-            && self.memory.unsettled_bytes > 0
-        {
+        if !self.has_memory(bytes) {
+            // Whoever is refused waits for the event that ends this, so it must have begun: the
+            // budget may not be used up by what does not fit into the rest of it.
+            let memory = &mut self.memory;
+            memory.refused_bytes = memory.refused_bytes.max(bytes);
+            self.set_pressure(true);
             return Err(Error::new(Kind::Overloaded, "admit append").group(group));
         }
         Ok(())
+    }
+
+    /// Whether so much more fits into the budget. One entry always does, however large it is.
+    fn has_memory(&self, bytes: u64) -> bool {
+        let used = self.memory.unsettled_bytes;
+        used == 0 || used + bytes <= self.options.unsettled_bytes_max
     }
 
     pub(crate) fn append(
@@ -445,15 +459,22 @@ impl<F: Clone> Core<F> {
             self.memory.unsettled_bytes,
             self.options.unsettled_bytes_max,
         );
-        let next = if self.memory.pressure {
-            used >= limit / 4 * 3
+        self.set_pressure(if self.memory.pressure {
+            used >= limit - limit / RELEASES || !self.has_memory(self.memory.refused_bytes)
         } else {
             used >= limit
-        };
-        if next != self.memory.pressure {
-            self.memory.pressure = next;
-            self.events.push(Event::Pressure(next));
+        });
+    }
+
+    fn set_pressure(&mut self, next: bool) {
+        if next == self.memory.pressure {
+            return;
         }
+        self.memory.pressure = next;
+        if !next {
+            self.memory.refused_bytes = 0;
+        }
+        self.events.push(Event::Pressure(next));
     }
 
     /// Whether any entry or record in frames up to `sequence` is still needed.

@@ -153,7 +153,15 @@ impl<R: Runtime> Log<R> {
     /// # Errors
     /// `Fenced`, `Damaged`, `DiskFull`, `Overloaded`, `TooLarge`, `NoSuchGroup`, `Closed`.
     pub fn admit(&self, group: GroupId, bytes: u64) -> Result<(), Error> {
-        self.with(|c| c.admit(group, bytes))
+        let admitted = self.with(|c| c.admit(group, bytes));
+        if admitted
+            .as_ref()
+            .is_err_and(|error| error.kind == Kind::Overloaded)
+        {
+            self.wake.settle.notify();
+            self.wake.events.notify();
+        }
+        admitted
     }
 
     /// Puts entries and a hard state into the pending journal frame. The entries are contiguous;

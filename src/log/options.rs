@@ -12,8 +12,9 @@ pub struct Options {
     /// Entries in memory that are already settled, kept for consumers at the tail.
     pub tail_cache_bytes_max: u64,
     /// Entries in memory that are not settled yet. From half of it on the groups with the most are
-    /// settled; at 100 % `admit` refuses and `Event::Pressure(true)` is sent, and `Pressure(false)`
-    /// below 75 %.
+    /// settled; when it is used up, or `admit` refuses what does not fit into the rest of it,
+    /// `Event::Pressure(true)` is sent, and below 75 %, once there is room for what was refused,
+    /// `Pressure(false)`.
     pub unsettled_bytes_max: u64,
     /// Blocks of segments that were read from disk.
     pub block_cache_bytes_max: u64,

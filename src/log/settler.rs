@@ -102,21 +102,27 @@ impl<F: Clone> Core<F> {
             return;
         }
         self.memory.looked_at_bytes = self.memory.unsettled_bytes;
-        if self.memory.unsettled_bytes < self.settles_from_bytes() {
+        if self.memory.unsettled_bytes < self.settles_from_bytes() && !self.memory.pressure {
             return;
         }
-        let least = u64::from(self.block);
-        let groups = self.groups.iter();
-        let large = groups
-            .filter(|(id, group)| group.settleable_bytes > least && !self.busy.contains_key(id));
-        let mut large: Vec<(u64, GroupId)> = large
-            .map(|(id, group)| (group.settleable_bytes, *id))
-            .collect();
+        let mut large = self.settleable(u64::from(self.block));
+        if large.is_empty() && self.memory.pressure {
+            large = self.settleable(0);
+        }
         large.sort_unstable_by(|a, b| b.cmp(a));
         large.truncate((self.groups.len() / WAVES).max(2 * JOBS_MAX));
         for (_, group) in large {
             self.ask(group);
         }
+    }
+
+    /// Groups that nobody works on, with more than `least` to settle.
+    fn settleable(&self, least: u64) -> Vec<(u64, GroupId)> {
+        let groups = self.groups.iter();
+        groups
+            .filter(|(id, group)| group.settleable_bytes > least && !self.busy.contains_key(id))
+            .map(|(id, group)| (group.settleable_bytes, *id))
+            .collect()
     }
 
     fn settles_from_bytes(&self) -> u64 {

@@ -181,15 +181,21 @@ impl<R: Runtime> Shard<R> {
     fn hold(&mut self, id: GroupId, held: Held) {
         if let Some(group) = self.groups.get_mut(&id) {
             group.held.push(held);
-            self.upkeep.blocked.insert(id);
+            self.upkeep.blocked.push_back(id);
         }
     }
 
-    /// The log may have room again.
+    /// The log may have room again. Who finds none keeps its place before those behind, so that
+    /// each has its turn.
     pub(super) fn release_blocked(&mut self, fx: &mut Effects) {
-        for id in std::mem::take(&mut self.upkeep.blocked) {
+        let mut waiting = std::mem::take(&mut self.upkeep.blocked);
+        while let Some(id) = waiting.pop_front() {
             self.release_held(id, fx);
+            if !self.upkeep.blocked.is_empty() {
+                break;
+            }
         }
+        self.upkeep.blocked.append(&mut waiting);
     }
 
     /// What was held goes on in its order: the opening entry has committed, or there is room.

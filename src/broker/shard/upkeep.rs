@@ -1,6 +1,6 @@
 //! What a shard does by the clock and on events of its log.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use corelog_base::{GroupId, Monotonic, Offset, ProducerId, TimestampMs};
@@ -27,8 +27,8 @@ pub(super) struct Clock {
     started_wall: TimestampMs,
     /// Groups that this round of upkeep has not come to.
     left: Vec<GroupId>,
-    /// Groups with batches that wait for room in the log.
-    pub(super) blocked: BTreeSet<GroupId>,
+    /// Groups with batches that wait for room in the log, in the order in which they get it.
+    pub(super) blocked: VecDeque<GroupId>,
 }
 
 impl Clock {
@@ -37,7 +37,7 @@ impl Clock {
             started: rt.now(),
             started_wall: rt.wall(),
             left: Vec::new(),
-            blocked: BTreeSet::new(),
+            blocked: VecDeque::new(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::bulk::write_ahead;
+use corelog_base::{GroupId, PartitionIndex};
+
+use super::bulk::{batch_entry, write_ahead};
 use super::*;
 
 /// A group that is far from due by itself is settled once half of the budget is used: by the commit
@@ -27,6 +29,64 @@ fn short_memory_is_settled_at_once() {
         }
         let took = started.elapsed();
         assert!(took < Duration::from_millis(TIMES * 500), "{took:?}");
+        log.close().await.unwrap();
+    });
+}
+
+/// What does not fit into the rest of the budget is refused while the budget is not used up, and
+/// even while less is used than what starts the settler: whoever waits is told all the same.
+#[test]
+fn whoever_is_refused_is_told_of_room() {
+    const SIZE: usize = 6_000;
+    in_folder(|rt, path| async move {
+        let mut options = common::options(&path, 4 << 20);
+        options.unsettled_bytes_max = 256 << 10;
+        let budget = options.unsettled_bytes_max;
+        let log = create(&rt, options, 16 << 20).await;
+        for (first, bytes) in [(1, budget), (6, budget - 30_000)] {
+            write_ahead(&log, first..=first + 4, SIZE).await;
+            let used = log.core_stats().unsettled_bytes;
+            assert!(0 < used && used < budget / 2, "{used}");
+            let refused = log.admit(GROUP, bytes).unwrap_err();
+            assert_eq!(refused.kind, Kind::Overloaded);
+            let told = async { while !log.events().await.contains(&Event::Pressure(false)) {} };
+            let told = corelog_rt::timeout(&rt, Duration::from_secs(10), told).await;
+            assert!(told.is_ok(), "{:?}", log.core_stats());
+            log.admit(GROUP, bytes).unwrap();
+        }
+        log.close().await.unwrap();
+    });
+}
+
+/// The same where no group has a whole block to settle.
+#[test]
+fn many_small_groups_make_room() {
+    const GROUPS: u64 = 200;
+    in_folder(|rt, path| async move {
+        let mut options = common::options(&path, 4 << 20);
+        options.unsettled_bytes_max = 256 << 10;
+        let budget = options.unsettled_bytes_max;
+        let log = create(&rt, options, 16 << 20).await;
+        for number in 100..100 + GROUPS {
+            let group = GroupId(number);
+            let partition = PartitionIndex(number as i32);
+            log.create_group(group, TOPIC, partition, GroupConfig::default())
+                .unwrap();
+            log.append(group, vec![batch_entry(1, 1000)], None).unwrap();
+        }
+        let mut persisted = 0;
+        while persisted < GROUPS {
+            for event in log.events().await {
+                if let Event::Persisted { group, index, .. } = event {
+                    log.commit(group, index);
+                    persisted += 1;
+                }
+            }
+        }
+        assert!(log.admit(GROUP, budget).is_err());
+        let told = async { while !log.events().await.contains(&Event::Pressure(false)) {} };
+        let told = corelog_rt::timeout(&rt, Duration::from_secs(10), told).await;
+        assert!(told.is_ok(), "{:?}", log.core_stats());
         log.close().await.unwrap();
     });
 }
