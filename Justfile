@@ -113,6 +113,10 @@ bench-runtimes *ARGUMENTS: dist
 bench-floors *ARGUMENTS: dist
     BINARY=target/dist/corelog bench/peers/run floors {{ARGUMENTS}}
 
+# What 1,000 partitions get of one partition's rate, same client and bytes
+bench-spread *ARGUMENTS: dist
+    BINARY=target/dist/corelog bench/peers/run spread {{ARGUMENTS}}
+
 # The binary that is shipped and measured
 dist:
     cargo build --profile dist

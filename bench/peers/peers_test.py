@@ -10,6 +10,7 @@ import unittest
 import floors
 import matrix
 import report
+import spread
 import transactions
 from brokers import nats_rate
 
@@ -53,6 +54,16 @@ class Peers(unittest.TestCase):
         file = io.StringIO()
         floors.write(rows, file)
         self.assertIn("| one kafka | 5.00 | – | – | – | – | – | 2.50 | 3, 1 |", file.getvalue())
+
+    def test_a_spread_is_told_by_medians_and_by_each_round(self):
+        rates = {1: [200, 100, 400], 1000: [150, 90, 100]}
+        rows = [
+            {"batch": 10, "partitions": partitions, "rate": rate, "valid": rate != 90}
+            for partitions, all_ in rates.items() for rate in all_
+        ]
+        file = io.StringIO()
+        spread.write(rows, file)
+        self.assertIn("| 10 | 200 | 100 | **0.50** | 0.75, 0.90, 0.25 | 1 |", file.getvalue())
 
     def test_percentiles_of_transactions_are_of_all_turns(self):
         hundred = list(range(1, 101))
