@@ -9,6 +9,7 @@
 //! when it shut down itself: who waits for a reply learns it from his own shutdown.
 
 use std::mem::take;
+use std::rc::Rc;
 
 use flume::{Receiver, Sender};
 
@@ -73,17 +74,18 @@ impl<M> Clone for Lane<M> {
     }
 }
 
-/// A core's way to the others.
+/// A core's way to the others. Clones share it: whoever posts takes one, and lanes are many where
+/// cores are.
 pub struct Mesh<M> {
     core: CoreId,
-    lanes: Vec<Lane<M>>,
+    lanes: Rc<[Lane<M>]>,
 }
 
 impl<M> Clone for Mesh<M> {
     fn clone(&self) -> Self {
         Self {
             core: self.core,
-            lanes: self.lanes.clone(),
+            lanes: Rc::clone(&self.lanes),
         }
     }
 }
@@ -119,7 +121,7 @@ impl<M: Send + 'static> MeshEnd<M> {
                 }
             });
         }
-        let lanes: Vec<Lane<M>> = (0u16..)
+        let lanes = (0u16..)
             .zip(self.lanes_out)
             .map(|(destination, sender)| {
                 let lane = Lane {

@@ -5,7 +5,6 @@ mod bench;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,8 +24,7 @@ struct Broker {
 type Ended = (i32, String, String);
 
 fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", corelog_faults::free_ports())
 }
 
 /// Beside the build: what a system has for temporary files may be in memory.

@@ -8,7 +8,6 @@ mod round_trip;
 mod tail;
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use corelog_native::{Builder, Client, NewTopic};
@@ -24,26 +23,14 @@ struct Broker {
     dir: TempDir,
 }
 
+/// Its neighbour is free too: the native door has one a core.
 fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
-/// A port whose neighbour is free too: the door has one a core.
-fn free_pair() -> String {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        let next = port.checked_add(1);
-        if next.is_some_and(|next| TcpListener::bind(("127.0.0.1", next)).is_ok()) {
-            return format!("127.0.0.1:{port}");
-        }
-    }
+    format!("127.0.0.1:{}", corelog_faults::free_ports())
 }
 
 impl Broker {
     fn start() -> Self {
-        let (kafka, native) = (free_address(), free_pair());
+        let (kafka, native) = (free_address(), free_address());
         let dir = tempfile::tempdir().unwrap();
         Self {
             process: serve(&dir, &kafka, &native, "2"),
