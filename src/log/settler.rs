@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use corelog_base::GroupId;
+use corelog_base::{GroupId, LogIndex};
 use corelog_rt::{AlignedBuf, File, OpenMode, Runtime, oneshot};
 
 use crate::codec::{count, index};
@@ -84,6 +84,10 @@ impl<F: Clone> Core<F> {
             }
         }
         None
+    }
+
+    fn committed(&self, group: GroupId) -> LogIndex {
+        self.groups.get(&group).map_or(LogIndex(0), |g| g.committed)
     }
 
     fn take(&mut self, group: GroupId) -> Option<Hold> {
@@ -180,10 +184,19 @@ impl<R: Runtime> Log<R> {
             return self.failed("settle", &error);
         }
         let now = self.rt.wall();
+        let begun_at = self.with(|c| c.committed(hold.0));
+        let mut least = 0;
         for _ in 0..CYCLES_MAX {
             let Some(cycle) = self.with(|c| c.plan(hold.0, now)) else {
                 return;
             };
+            // What came meanwhile waits for more: two flushes are its price, whatever its size.
+            let bytes = cycle.data_bytes();
+            let is_later = cycle.map.settled.index >= begun_at;
+            if is_later && bytes < least && !cycle.seals && !cycle.is_new {
+                return;
+            }
+            least = (bytes / 2).min(self.with(|c| c.options.settle_bytes));
             if !self.run_cycle(cycle).await {
                 return;
             }
