@@ -24,6 +24,7 @@ def turn(options):
     broker.start()
     try:
         for records in BATCHES:
+            pair = []
             for partitions in PARTITIONS:
                 command = [
                     options.binary, "bench", "run", "--bootstrap", f"127.0.0.1:{broker.port}",
@@ -33,7 +34,10 @@ def turn(options):
                 ]
                 row = bench(command, os.path.join(options.build, "spread-run"))
                 if row is not None:
-                    yield {"batch": records, "partitions": partitions, **row}
+                    pair.append({"batch": records, "partitions": partitions, **row})
+            # Half of one would be set beside a run of another round.
+            if len(pair) == len(PARTITIONS):
+                yield from pair
     finally:
         broker.stop()
 

@@ -7,6 +7,23 @@ use corelog_base::{GroupId, PartitionIndex};
 use super::bulk::{batch_entry, write_ahead};
 use super::*;
 
+fn short(path: &Path) -> Options {
+    Options {
+        unsettled_bytes_max: 256 << 10,
+        ..common::options(path, 4 << 20)
+    }
+}
+
+/// So much does not fit now, and does once the log says that there is room.
+async fn refused_then_taken(rt: &RingRuntime, log: &Log<RingRuntime>, bytes: u64) {
+    let refused = log.admit(GROUP, bytes).unwrap_err();
+    assert_eq!(refused.kind, Kind::Overloaded);
+    let told = async { while !log.events().await.contains(&Event::Pressure(false)) {} };
+    let told = corelog_rt::timeout(rt, Duration::from_secs(10), told).await;
+    assert!(told.is_ok(), "{:?}", log.core_stats());
+    log.admit(GROUP, bytes).unwrap();
+}
+
 /// A group that is far from due by itself is settled once half of the budget is used: by the commit
 /// that uses it, not when somebody happens to look, which is once a second.
 #[test]
@@ -15,8 +32,7 @@ fn short_memory_is_settled_at_once() {
     const TIMES: u64 = 5;
     const EACH: u64 = 8;
     in_folder(|rt, path| async move {
-        let mut options = common::options(&path, 4 << 20);
-        options.unsettled_bytes_max = 256 << 10;
+        let options = short(&path);
         let half = options.unsettled_bytes_max / 2;
         let log = create(&rt, options, 16 << 20).await;
         let started = Instant::now();
@@ -39,20 +55,14 @@ fn short_memory_is_settled_at_once() {
 fn whoever_is_refused_is_told_of_room() {
     const SIZE: usize = 6_000;
     in_folder(|rt, path| async move {
-        let mut options = common::options(&path, 4 << 20);
-        options.unsettled_bytes_max = 256 << 10;
+        let options = short(&path);
         let budget = options.unsettled_bytes_max;
         let log = create(&rt, options, 16 << 20).await;
         for (first, bytes) in [(1, budget), (6, budget - 30_000)] {
             write_ahead(&log, first..=first + 4, SIZE).await;
             let used = log.core_stats().unsettled_bytes;
             assert!(0 < used && used < budget / 2, "{used}");
-            let refused = log.admit(GROUP, bytes).unwrap_err();
-            assert_eq!(refused.kind, Kind::Overloaded);
-            let told = async { while !log.events().await.contains(&Event::Pressure(false)) {} };
-            let told = corelog_rt::timeout(&rt, Duration::from_secs(10), told).await;
-            assert!(told.is_ok(), "{:?}", log.core_stats());
-            log.admit(GROUP, bytes).unwrap();
+            refused_then_taken(&rt, &log, bytes).await;
         }
         log.close().await.unwrap();
     });
@@ -63,8 +73,7 @@ fn whoever_is_refused_is_told_of_room() {
 fn many_small_groups_make_room() {
     const GROUPS: u64 = 200;
     in_folder(|rt, path| async move {
-        let mut options = common::options(&path, 4 << 20);
-        options.unsettled_bytes_max = 256 << 10;
+        let options = short(&path);
         let budget = options.unsettled_bytes_max;
         let log = create(&rt, options, 16 << 20).await;
         for number in 100..100 + GROUPS {
@@ -83,10 +92,7 @@ fn many_small_groups_make_room() {
                 }
             }
         }
-        assert!(log.admit(GROUP, budget).is_err());
-        let told = async { while !log.events().await.contains(&Event::Pressure(false)) {} };
-        let told = corelog_rt::timeout(&rt, Duration::from_secs(10), told).await;
-        assert!(told.is_ok(), "{:?}", log.core_stats());
+        refused_then_taken(&rt, &log, budget).await;
         log.close().await.unwrap();
     });
 }
