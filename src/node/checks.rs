@@ -4,10 +4,9 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use corelog_rt::{RuntimeKind, probe, probe_direct_io, raise_descriptor_limit};
+use corelog_rt::{probe, probe_direct_io, raise_descriptor_limit};
 
 use crate::Settings;
-use crate::conduct::RuntimeChoice;
 use crate::settings::CoreChoice;
 
 /// Descriptors that a small broker needs; more are asked for, and the host may give fewer.
@@ -25,11 +24,7 @@ const PORT_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// # Errors
 /// The first thing that is missing, and how to allow it.
 pub(crate) fn check_host(settings: &Settings) -> Result<u64, String> {
-    let kind = match settings.runtime {
-        RuntimeChoice::Ring => RuntimeKind::Ring,
-        RuntimeChoice::Glommio => RuntimeKind::Glommio,
-    };
-    probe(kind).map_err(|missing| missing.to_string())?;
+    probe(settings.runtime).map_err(|missing| missing.to_string())?;
     let descriptors = raise_descriptor_limit(DESCRIPTORS_WANTED);
     let descriptors = descriptors.map_err(|e| format!("look at the descriptor limit: {e}"))?;
     if descriptors < DESCRIPTORS_MIN {

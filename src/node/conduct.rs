@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use corelog_base::{CoreId, GroupId};
 use corelog_log::{JournalId, Scan};
-use corelog_rt::{CorePlan, Cores, Heartbeats};
+use corelog_rt::{CorePlan, Cores, Heartbeats, Runtime, RuntimeKind};
 
 use crate::cores::{Figures, Order, Plan, Report, Scanned, Seat};
 use crate::placement::{Placement, journals};
@@ -14,14 +14,6 @@ use crate::placement::{Placement, journals};
 const LANE_PARCELS_MAX: usize = 64;
 /// Orders and reports under way; a core has one of each, and figures once a second.
 const CHANNEL_MAX: usize = 64;
-
-/// Which runtime the cores run on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RuntimeChoice {
-    #[default]
-    Ring,
-    Glommio,
-}
 
 /// The cores of a node that has been started.
 pub(crate) struct Conductor {
@@ -40,7 +32,7 @@ impl Conductor {
     /// What the runtime says of its kernel interfaces.
     pub(crate) fn start(
         plan: Plan,
-        runtime: RuntimeChoice,
+        runtime: RuntimeKind,
         cpus: &[Option<usize>],
         options: corelog_rt::Options,
     ) -> Result<Self, String> {
@@ -63,16 +55,10 @@ impl Conductor {
         });
         let plans: Vec<CorePlan> = plans.collect();
         let shared = Arc::clone(&plan);
-        let started = match runtime {
-            RuntimeChoice::Ring => corelog_rt::ring::start(plans, options, move |rt| {
-                let seat = seat_of(&rt, &ends);
-                crate::cores::run(rt, Arc::clone(&shared), seat)
-            }),
-            RuntimeChoice::Glommio => corelog_rt::glommio::start(plans, options, move |rt| {
-                let seat = seat_of(&rt, &ends);
-                crate::cores::run(rt, Arc::clone(&shared), seat)
-            }),
-        };
+        let started = corelog_rt::any::start(runtime, plans, options, move |rt| {
+            let seat = ends[usize::from(rt.core().0)].clone();
+            crate::cores::run(rt, Arc::clone(&shared), seat)
+        });
         let cores = started.map_err(|e| format!("start the cores: {e}"))?;
         Ok(Self {
             figures: cpus.iter().map(|_| None).collect(),
@@ -242,10 +228,6 @@ impl Conductor {
         let sent = self.seats[core].send(order);
         sent.map_err(|_| format!("core {core} has ended"))
     }
-}
-
-fn seat_of<R: corelog_rt::Runtime>(rt: &R, ends: &[Seat]) -> Seat {
-    ends[usize::from(rt.core().0)].clone()
 }
 
 fn load(dir: &Path) -> Result<Option<Placement>, String> {

@@ -20,7 +20,6 @@ mod serve;
 mod settings;
 mod watchdog;
 
-pub use conduct::RuntimeChoice;
 pub use cores::Figures;
 pub use inspect::{Flaw, inspect};
 pub use latency::LatencyChoice;

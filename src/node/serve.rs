@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use corelog_cluster::{Image, Node};
 use corelog_front::http::{self, Board};
 use corelog_front::native::Address;
-use corelog_rt::CommitMode;
+use corelog_rt::{CommitMode, RuntimeKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Settings;
 use crate::checks::{
     check_host, check_ports, check_space, core_ports, place_cores, segment_files_max,
 };
-use crate::conduct::{Conductor, RuntimeChoice};
+use crate::conduct::Conductor;
 use crate::cores::Plan;
 use crate::facts::local;
 use crate::identity::{Identity, identity, lock};
@@ -151,7 +151,7 @@ impl Signals {
 /// What the disk is faster with. It is found once and kept beside the data; removing the file
 /// repeats the measurement.
 fn commit_mode(settings: &Settings) -> Result<CommitMode, String> {
-    if settings.runtime == RuntimeChoice::Glommio {
+    if settings.runtime == RuntimeKind::Glommio {
         return Ok(CommitMode::default());
     }
     let path = settings.data.join("commit-mode");
@@ -232,8 +232,8 @@ fn greet(settings: &Settings, identity: Identity, cores: u16, took: Duration) {
     println!(
         "  node        {node} of cluster {cluster}, {cores} cores, {}",
         match settings.runtime {
-            RuntimeChoice::Ring => "ring runtime",
-            RuntimeChoice::Glommio => "glommio runtime",
+            RuntimeKind::Ring => "ring runtime",
+            RuntimeKind::Glommio => "glommio runtime",
         }
     );
     println!("  data        {}", settings.data.display());

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use corelog_base::NodeId;
 use corelog_cluster::Local;
+use corelog_rt::RuntimeKind;
 
-use crate::conduct::RuntimeChoice;
 use crate::latency::LatencyChoice;
 use crate::parse::{address, bytes, core_choice, distance, flag, host, host_port, number, seconds};
 
@@ -22,7 +22,7 @@ pub struct Settings {
     pub node_id: Option<NodeId>,
     /// CPU numbers to pin to, or how many cores to take.
     pub cores: CoreChoice,
-    pub runtime: RuntimeChoice,
+    pub runtime: RuntimeKind,
     pub spin: bool,
     pub latency: LatencyChoice,
     /// Serve other hosts although there is no authentication.
@@ -77,7 +77,7 @@ impl Default for Settings {
             data: PathBuf::from("corelog-data"),
             node_id: None,
             cores: CoreChoice::All,
-            runtime: RuntimeChoice::Ring,
+            runtime: RuntimeKind::Ring,
             spin: false,
             latency: LatencyChoice::Normal,
             insecure: false,
@@ -137,8 +137,8 @@ pub const KEYS: &[Key] = &[
     ),
     key!("runtime", "ring or glommio (ring)", |s, v| {
         s.runtime = match v {
-            "ring" => RuntimeChoice::Ring,
-            "glommio" => RuntimeChoice::Glommio,
+            "ring" => RuntimeKind::Ring,
+            "glommio" => RuntimeKind::Glommio,
             _ => return Err("is ring or glommio".into()),
         };
         Ok(())

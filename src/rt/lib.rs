@@ -2,7 +2,7 @@
 //!
 //! [`Runtime`] is what a core offers to the rooms above: tasks, timers, direct files, sockets.
 //! It has three implementations: [`ring`] (our executor on io_uring), [`mod@glommio`], and the
-//! simulator's. Beside it are primitives for one core ([`Shared`], [`oneshot`], [`Notify`],
+//! simulator's; [`any`] is one of the first two, chosen at the start. Beside it are primitives for one core ([`Shared`], [`oneshot`], [`Notify`],
 //! [`Gate`], [`Credits`]) and the [`mesh`] between cores; they use no runtime of their own.
 //!
 //! This is the only room that names io-uring, glommio and core_affinity, and the only one in
@@ -10,6 +10,7 @@
 //! [`Shared::with`], which cannot be held across an await.
 
 mod allocator;
+pub mod any;
 mod blocking;
 mod buffer;
 mod cold;

@@ -25,7 +25,7 @@ impl From<corelog_wire::Error> for Malformed {
 
 pub(super) struct Call<R: Runtime> {
     pub(super) context: Rc<Context<R>>,
-    pub(super) api: &'static Api<R>,
+    pub(super) api: &'static Api,
     pub(super) version: i16,
     pub(super) peer: SocketAddr,
     correlation_id: i32,
@@ -39,7 +39,7 @@ impl<R: Runtime> Call<R> {
     pub(super) fn new(
         context: Rc<Context<R>>,
         peer: SocketAddr,
-        api: &'static Api<R>,
+        api: &'static Api,
         header: Head,
         frame: Frame,
     ) -> Self {
@@ -113,7 +113,7 @@ impl<R: Runtime> Call<R> {
 /// What is left of a call whose body was taken.
 pub(super) struct Caller<R: Runtime> {
     pub(super) context: Rc<Context<R>>,
-    pub(super) api: &'static Api<R>,
+    pub(super) api: &'static Api,
     pub(super) version: i16,
     pub(super) peer: SocketAddr,
     correlation_id: i32,
@@ -125,12 +125,7 @@ impl<R: Runtime> Caller<R> {
     }
 }
 
-fn encode<'m, R: Runtime>(
-    api: &Api<R>,
-    version: i16,
-    correlation_id: i32,
-    message: &impl Message<'m>,
-) -> Reply {
+fn encode<'m>(api: &Api, version: i16, correlation_id: i32, message: &impl Message<'m>) -> Reply {
     let mut encoder = Encoder::response(api.key, version, correlation_id);
     message.encode(version, &mut encoder);
     match encoder.finish() {

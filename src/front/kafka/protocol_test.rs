@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use corelog_base::{Random, TopicId};
 use corelog_rt::{Runtime, timeout};
-use corelog_sim::SimRuntime;
 use corelog_wire::kafka::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FetchPartition, FetchRequest,
     FetchTopic, MetadataRequest, ResponseHeader,
@@ -29,13 +28,13 @@ fn raw(key: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<Bytes> {
 
 #[test]
 fn the_table_is_sorted_known_and_what_was_promised() {
-    let table = Api::<SimRuntime>::TABLE;
+    let table = Api::TABLE;
     assert!(table.is_sorted_by(|a, b| a.key < b.key));
     for api in table {
         let known = api.key.versions();
         assert!(known.contains(api.versions.start()) && known.contains(api.versions.end()));
     }
-    let served: Vec<(i16, i16, i16)> = advertised::<SimRuntime>()
+    let served: Vec<(i16, i16, i16)> = advertised()
         .iter()
         .map(|api| (api.api_key, api.min_version, api.max_version))
         .collect();
@@ -108,7 +107,7 @@ fn api_versions_at_every_version() {
             let body = client.ask(version, &request).await;
             let response = ApiVersionsResponse::decode(version, &body).unwrap();
             assert_eq!(response.error_code, ErrorCode::NONE);
-            let expected = advertised::<SimRuntime>();
+            let expected = advertised();
             assert_eq!(response.api_keys.iter().collect::<Vec<_>>(), expected);
         }
     });
@@ -146,7 +145,7 @@ fn a_flexible_header_has_a_plain_client_id_and_unknown_tags_are_skipped() {
         let frame = client.frame().await.unwrap();
         // Behind the correlation id is the code: the header has no tags, though it is flexible.
         assert_eq!(frame[..6], *b"\x00\x00\x00\x2a\x00\x00");
-        assert_eq!(usize::from(frame[6]), advertised::<SimRuntime>().len() + 1);
+        assert_eq!(usize::from(frame[6]), advertised().len() + 1);
         // A null client id; Metadata of no topic, with tags in header and body.
         let header = b"\x00\x03\x00\x0d\x00\x00\x00\x2b\xff\xff\x01\x7f\x01z";
         let body = b"\x01\x00\x00\x01\x11\x01z";
@@ -221,10 +220,7 @@ fn api_versions_at_an_unknown_version_is_answered_at_version_0() {
 #[test]
 fn whatever_is_not_served_closes() {
     check(|node| async move {
-        let served: BTreeSet<i16> = advertised::<SimRuntime>()
-            .iter()
-            .map(|a| a.api_key)
-            .collect();
+        let served: BTreeSet<i16> = advertised().iter().map(|a| a.api_key).collect();
         let unknown = (0..100)
             .filter(|key| !served.contains(key))
             .map(|key| (key, 0));
@@ -263,7 +259,7 @@ fn random_bodies_are_answered_or_closed() {
     check(|node| async move {
         let mut random = Random::new(3);
         let (mut answered, mut closed) = (0, 0);
-        for api in advertised::<SimRuntime>() {
+        for api in advertised() {
             for version in api.min_version..=api.max_version {
                 for _ in 0..20 {
                     let mut body = vec![0; random.below(60) as usize];
@@ -294,7 +290,7 @@ fn random_bodies_are_answered_or_closed() {
 #[test]
 fn a_body_that_ends_too_early_closes() {
     check(|node| async move {
-        for api in advertised::<SimRuntime>() {
+        for api in advertised() {
             let mut client = node.client(0).await;
             // A tagged header, and an array of more than there is.
             let body = [0, 0xff, 0xff, 0xff, 0xff, 0x0f];

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_cluster::{ClusterId, Node};
-use corelog_rt::ring::RingRuntime;
 use corelog_wire::kafka::{
     ApiKey, ApiVersionsResponse, Encoder, ErrorCode, Message, MetadataRequest, MetadataResponse,
     MetadataResponseBroker, MetadataResponseTopic, PartitionProduceResponse, ProduceRequest,
@@ -51,7 +50,7 @@ impl Recovering {
     /// None if the connection is to be closed.
     fn reply_to(&self, frame: &[u8]) -> Option<Vec<Bytes>> {
         let head = Head::of(frame).ok()?;
-        let Some(api) = Api::<RingRuntime>::of(head.key, head.version) else {
+        let Some(api) = Api::of(head.key, head.version) else {
             return match unsupported(head) {
                 Reply::Send(response) if head.key == ApiKey::ApiVersions.number() => {
                     Some(response.parts)
@@ -65,7 +64,7 @@ impl Recovering {
                 api.key,
                 head,
                 &ApiVersionsResponse {
-                    api_keys: advertised::<RingRuntime>().into(),
+                    api_keys: advertised().into(),
                     ..Default::default()
                 },
             ),

@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -175,6 +176,46 @@ impl Core {
     }
 }
 
+impl GlommioRuntime {
+    pub(crate) fn blocking(&self) -> &Blocking {
+        &self.0.blocking
+    }
+
+    /// As [`Runtime::spawn`].
+    pub(crate) fn spawn_boxed(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
+        if self.0.closing.get() {
+            return;
+        }
+        let mut running = Some((task, self.0.list()));
+        let mut spawned = false;
+        let task = poll_fn(move |cx| {
+            let Some((task, listed)) = &mut running else {
+                return Poll::Ready(());
+            };
+            // Glommio polls a task for the first time inside of the call that spawns it, where
+            // the caller may be in the middle of a change.
+            if !std::mem::replace(&mut spawned, true) {
+                listed.keep(cx);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !listed.core.closing.get() {
+                listed.keep(cx);
+                if task.as_mut().poll(cx).is_pending() && !listed.core.closing.get() {
+                    return Poll::Pending;
+                }
+            }
+            // The task first: it leaves the list when nothing of it is left.
+            if let Some((task, listed)) = running.take() {
+                drop(task);
+                drop(listed);
+            }
+            Poll::Ready(())
+        });
+        ::glommio::spawn_local(task).detach();
+    }
+}
+
 /// A task's entry in the list of those that live.
 struct Listed {
     core: Rc<Core>,
@@ -223,36 +264,7 @@ impl Runtime for GlommioRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        if self.0.closing.get() {
-            return;
-        }
-        let mut running = Some((Box::pin(task), self.0.list()));
-        let mut spawned = false;
-        let task = poll_fn(move |cx| {
-            let Some((task, listed)) = &mut running else {
-                return Poll::Ready(());
-            };
-            // Glommio polls a task for the first time inside of the call that spawns it, where
-            // the caller may be in the middle of a change.
-            if !std::mem::replace(&mut spawned, true) {
-                listed.keep(cx);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if !listed.core.closing.get() {
-                listed.keep(cx);
-                if task.as_mut().poll(cx).is_pending() && !listed.core.closing.get() {
-                    return Poll::Pending;
-                }
-            }
-            // The task first: it leaves the list when nothing of it is left.
-            if let Some((task, listed)) = running.take() {
-                drop(task);
-                drop(listed);
-            }
-            Poll::Ready(())
-        });
-        ::glommio::spawn_local(task).detach();
+        self.spawn_boxed(Box::pin(task));
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {

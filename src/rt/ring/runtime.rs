@@ -53,11 +53,15 @@ where
 }
 
 impl RingRuntime {
+    pub(crate) fn blocking(&self) -> &Blocking {
+        self.0.blocking()
+    }
+
     fn cold<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + 'static {
-        self.0.blocking().run(work)
+        self.blocking().run(work)
     }
 }
 

@@ -7,6 +7,9 @@ type Result<T> = std::result::Result<T, Error>;
 /// The longest string, as in Kafka: compact strings could say more, but nobody may.
 pub(crate) const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
+/// Reads a tagged field, or answers false; see [`Decoder::tags`].
+pub type Known<'f, 'a> = &'f mut dyn FnMut(u32, &mut Decoder<'a>) -> Result<bool>;
+
 /// A cursor over borrowed bytes. Every read is bounded by what remains; nothing is allocated.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder<'a> {
@@ -197,11 +200,16 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// `Truncated`, `Varint`, what `known` refuses, or `Tag` if it left bytes of a known field.
     #[inline]
-    pub fn tags(
-        &mut self,
-        mut known: impl FnMut(u32, &mut Decoder<'a>) -> Result<bool>,
-    ) -> Result<()> {
-        for _ in 0..self.varint()? {
+    pub fn tags(&mut self, known: Known<'_, 'a>) -> Result<()> {
+        match self.varint()? {
+            0 => Ok(()),
+            count => self.tagged(count, known),
+        }
+    }
+
+    /// Apart, and not generic: every structure has tags, and hardly any message has one.
+    fn tagged(&mut self, count: u32, known: Known<'_, 'a>) -> Result<()> {
+        for _ in 0..count {
             let tag = self.varint()?;
             let bytes = self.varint()? as usize;
             let mut field = Decoder {

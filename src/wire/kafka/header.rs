@@ -62,7 +62,7 @@ impl<'a> RequestHeader<'a> {
             Some(key) => {
                 header.client_id = decoder.string(false)?;
                 if key.is_flexible(header.version) {
-                    decoder.tags(|_, _| Ok(false))?;
+                    decoder.tags(&mut |_, _| Ok(false))?;
                 }
             }
         }
@@ -111,7 +111,7 @@ impl ResponseHeader {
     fn read(key: ApiKey, version: i16, decoder: &mut Decoder<'_>) -> Result<Self, Error> {
         let correlation_id = decoder.i32()?;
         if key.has_response_tags(version) {
-            decoder.tags(|_, _| Ok(false))?;
+            decoder.tags(&mut |_, _| Ok(false))?;
         }
         Ok(ResponseHeader { correlation_id })
     }

@@ -70,7 +70,7 @@ mod testing;
 pub use api::ApiKey;
 pub use array::{Array, Iter};
 pub use config_source::ConfigSource;
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Known};
 pub use encoder::Encoder;
 pub use error_code::ErrorCode;
 pub use header::{RequestHeader, ResponseHeader, frame_bytes};

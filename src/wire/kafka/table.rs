@@ -29,25 +29,34 @@ pub trait Request<'a>: Message<'a> {
 /// A field is `name: Type [versions]`, then `nullable [versions]` if the type is an `Option`,
 /// then `= default` if that is not the type's own. Fields with tags come last, in a block
 /// `@tagged { tag: field, .. }`; they are not written when they have their default.
+///
+/// A structure is read by a function of its own. `Name @inline { .. }` puts it into its reader, for
+/// what is read a million times a second: it costs a build far more than it gives elsewhere.
 macro_rules! message {
     (
         request $api:ident => $response:ident $(<$rl:lifetime>)?;
-        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? { $($body:tt)* }
+        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? $(@$hint:ident)? { $($body:tt)* }
         $($rest:tt)*
     ) => {
         $crate::kafka::table::message! { @message $api $name $(<$lt>)? }
         impl<'a> $crate::kafka::Request<'a> for $name $(<$lt>)? {
             type Response<'r> = $crate::kafka::table::message!(@response $response $(<$rl>)?);
         }
-        $crate::kafka::table::structure! { $(#[$meta])* $name $(<$lt>)? { $($body)* } $($rest)* }
+        $crate::kafka::table::structure! {
+            $(#[$meta])* $name $(<$lt>)? $(@$hint)? { $($body)* }
+            $($rest)*
+        }
     };
     (
         response $api:ident;
-        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? { $($body:tt)* }
+        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? $(@$hint:ident)? { $($body:tt)* }
         $($rest:tt)*
     ) => {
         $crate::kafka::table::message! { @message $api $name $(<$lt>)? }
-        $crate::kafka::table::structure! { $(#[$meta])* $name $(<$lt>)? { $($body)* } $($rest)* }
+        $crate::kafka::table::structure! {
+            $(#[$meta])* $name $(<$lt>)? $(@$hint)? { $($body)* }
+            $($rest)*
+        }
     };
     (@response $response:ident <$rl:lifetime>) => { $response<'r> };
     (@response $response:ident) => { $response };
@@ -94,7 +103,7 @@ macro_rules! message {
 
 macro_rules! structure {
     ($(
-        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? {
+        $(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? $(@$hint:ident)? {
             $(
                 $(#[$field_meta:meta])*
                 $field:ident : $type:ty [$versions:pat]
@@ -124,7 +133,7 @@ macro_rules! structure {
         }
 
         impl<'a> $crate::kafka::Value<'a> for $name $(<$lt>)? {
-            #[inline]
+            $(#[$hint])?
             fn read(
                 decoder: &mut $crate::kafka::Decoder<'a>,
                 version: $crate::kafka::Version,
@@ -137,7 +146,7 @@ macro_rules! structure {
                 $($(let mut $tag_field: $tag_type =
                     $crate::kafka::table::default_of!($($tag_default)?);)*)?
                 if version.flexible {
-                    decoder.tags(|_tag, _field| {
+                    decoder.tags(&mut |_tag, _field| {
                         $($(if _tag == $tag && matches!(version.number, $tag_versions) {
                             $tag_field = $crate::kafka::table::read_field!(
                                 _field, version $(, $tag_nulls)?);

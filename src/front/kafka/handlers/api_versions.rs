@@ -27,7 +27,7 @@ pub(in super::super) async fn handle<R: Runtime>(call: &Call<R>) -> Result<Reply
     }
     tracing::debug!(peer = %call.peer, name, version, "a client said what it is");
     Ok(call.reply(&ApiVersionsResponse {
-        api_keys: advertised::<R>().into(),
+        api_keys: advertised().into(),
         supported_features: vec![SupportedFeatureKey {
             name: TRANSACTION_VERSION,
             min_version: 0,

@@ -8,7 +8,7 @@ use corelog_base::TopicId;
 message! {
     request Produce => ProduceResponse<'a>;
 
-    ProduceRequest<'a> {
+    ProduceRequest<'a> @inline {
         transactional_id: Option<&'a str> [3..] nullable [3..],
         /// -1 all in-sync replicas, 0 no answer, 1 the leader.
         acks: i16 [0..],
@@ -16,13 +16,13 @@ message! {
         topic_data: Array<'a, TopicProduceData<'a>> [0..],
     }
 
-    TopicProduceData<'a> {
+    TopicProduceData<'a> @inline {
         name: &'a str [0..=12],
         topic_id: TopicId [13..],
         partition_data: Array<'a, PartitionProduceData<'a>> [0..],
     }
 
-    PartitionProduceData<'a> {
+    PartitionProduceData<'a> @inline {
         index: i32 [0..],
         records: Records<'a> [0..],
     }
