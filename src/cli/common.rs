@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -178,6 +179,11 @@ fn hint(error: &Error) -> Option<String> {
 
 /// Runs a command on a runtime of its own.
 pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+    run_pinned(pin!(command))
+}
+
+/// Apart, so that tokio's runtime is built into the program once and not with every command.
+fn run_pinned(command: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

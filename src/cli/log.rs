@@ -3,12 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
 
 use clap::{Args, Subcommand};
-use corelog_base::CoreId;
-use corelog_log::{Finding, Salvaged, dump, salvage, verify};
-use corelog_rt::{CorePlan, Options, ring};
+use corelog_log::{Finding, Salvaged};
+use corelog_node::stopped;
 use serde_json::json;
 
 use super::common::{EXIT_REFUSED, Failure, Format, print, print_json, run};
@@ -86,63 +84,18 @@ fn check_stopped(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs the work on a core of its own, and gives what it sends.
-fn on_core<T, W, F>(work: W) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    W: Fn(ring::RingRuntime, mpsc::Sender<T>) -> F + Send + Sync + 'static,
-    F: Future<Output = ()> + 'static,
-{
-    let (sender, receiver) = mpsc::channel();
-    let plan = CorePlan {
-        core: CoreId(0),
-        cpu: None,
-    };
-    let cores = ring::start(vec![plan], Options::default(), move |rt| {
-        work(rt, sender.clone())
-    });
-    let failed = |what: String| Failure {
+fn refused(message: String) -> Failure {
+    Failure {
         code: EXIT_REFUSED,
-        message: what,
+        message,
         hint: None,
-    };
-    cores
-        .map_err(|e| failed(format!("start io_uring: {e}")))?
-        .join();
-    receiver
-        .recv()
-        .map_err(|_| failed("the check ended early".to_owned()))
+    }
 }
 
 impl Verify {
     fn run(self) -> Result<(), Failure> {
         check_stopped(&self.dir)?;
-        let dir = self.dir.clone();
-        let findings = on_core(move |rt, sender| {
-            let dir = dir.clone();
-            async move {
-                // The receiver waits for it.
-                let _ = sender.send(verify(&rt, &dir).await.map_err(|e| e.to_string()));
-            }
-        })?;
-        let findings = findings.map_err(|message| Failure {
-            code: EXIT_REFUSED,
-            message,
-            hint: None,
-        })?;
-        let flaws = corelog_node::inspect(&self.dir).map_err(|e| Failure {
-            code: EXIT_REFUSED,
-            message: format!("list {}: {e}", self.dir.display()),
-            hint: None,
-        })?;
-        let own = flaws.into_iter().map(|flaw| Finding {
-            path: flaw.path,
-            bytes: 0..0,
-            group: None,
-            offsets: None,
-            what: flaw.what,
-        });
-        let findings: Vec<Finding> = own.chain(findings).collect();
+        let findings = stopped::verify(&self.dir).map_err(refused)?;
         match self.format {
             Format::Json => {
                 let values: Vec<_> = findings.iter().map(finding_json).collect();
@@ -157,11 +110,7 @@ impl Verify {
         if findings.is_empty() {
             return Ok(());
         }
-        Err(Failure {
-            code: EXIT_REFUSED,
-            message: format!("{} findings", findings.len()),
-            hint: None,
-        })
+        Err(refused(format!("{} findings", findings.len())))
     }
 }
 
@@ -174,20 +123,7 @@ impl Salvage {
                 self.out.display()
             )));
         }
-        let (dir, out) = (self.dir.clone(), self.out.clone());
-        let saved = on_core(move |rt, sender| {
-            let (dir, out) = (dir.clone(), out.clone());
-            async move {
-                let saved = salvage(&rt, &dir, &out).await;
-                // The receiver waits for it.
-                let _ = sender.send(saved.map_err(|e| e.to_string()));
-            }
-        })?;
-        let saved = saved.map_err(|message| Failure {
-            code: EXIT_REFUSED,
-            message,
-            hint: None,
-        })?;
+        let saved = stopped::salvage(&self.dir, &self.out).map_err(refused)?;
         match self.format {
             Format::Json => {
                 let values: Vec<_> = saved.iter().map(salvaged_json).collect();
@@ -254,21 +190,7 @@ fn finding_json(finding: &Finding) -> serde_json::Value {
 impl Dump {
     fn run(self) -> Result<(), Failure> {
         check_stopped(&self.dir)?;
-        let dir = self.dir;
-        let lines = on_core(move |rt, sender| {
-            let dir = dir.clone();
-            async move {
-                let mut lines = Vec::new();
-                let dumped = dump(&rt, &dir, &mut |line| lines.push(line)).await;
-                // The receiver waits for it.
-                let _ = sender.send(dumped.map(|()| lines).map_err(|e| e.to_string()));
-            }
-        })?;
-        let lines = lines.map_err(|message| Failure {
-            code: EXIT_REFUSED,
-            message,
-            hint: None,
-        })?;
+        let lines = stopped::dump(&self.dir).map_err(refused)?;
         print(&lines.iter().map(|l| format!("{l}\n")).collect::<String>())
     }
 }

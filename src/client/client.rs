@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use corelog_base::NodeId;
-use corelog_wire::kafka::{ErrorCode, MetadataRequest, MetadataRequestTopic, Request};
+use corelog_wire::kafka::{ErrorCode, MetadataRequest, MetadataRequestTopic};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::backoff::Backoff;
 use crate::error::check;
 use crate::metadata::{Broker, Metadata, TopicFilter, TopicMetadata};
 use crate::pool::Pool;
-use crate::{Connection, Error, Kind, Options, Reply};
+use crate::{AnyRequest, Connection, Error, Kind, Options, Reply};
 
 pub(crate) const ANY_VERSION: RangeInclusive<i16> = 0..=i16::MAX;
 
@@ -159,11 +159,11 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`Connection::call`]; nothing is tried again.
-    pub async fn call_node<'a, R: Request<'a>>(
+    pub async fn call_node(
         &self,
         node: NodeId,
         range: RangeInclusive<i16>,
-        request: &R,
+        request: &dyn AnyRequest,
         wait: Duration,
     ) -> Result<Reply, Error> {
         let connection = self.connection(node, &self.shared.pool).await?;
@@ -171,16 +171,16 @@ impl Client {
     }
 
     /// Asks any broker.
-    pub(crate) async fn call_any<'a, R: Request<'a>>(&self, request: &R) -> Result<Reply, Error> {
+    pub(crate) async fn call_any(&self, request: &dyn AnyRequest) -> Result<Reply, Error> {
         let node = self.any_node()?;
         self.call_node(node, ANY_VERSION, request, Duration::ZERO)
             .await
     }
 
     /// Asks the controller, or any broker where none is named.
-    pub(crate) async fn call_controller<'a, R: Request<'a>>(
+    pub(crate) async fn call_controller(
         &self,
-        request: &R,
+        request: &dyn AnyRequest,
         wait: Duration,
     ) -> Result<Reply, Error> {
         let controller = self.known().controller;

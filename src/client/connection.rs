@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use corelog_wire::kafka::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, Encoder, ErrorCode, Request, ResponseHeader,
-    frame_bytes,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, Encoder, ErrorCode, Message, Request,
+    ResponseHeader, frame_bytes,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 use tokio::net::TcpStream;
@@ -28,6 +28,23 @@ use crate::{Error, Kind, Options, Reply, Versions};
 /// How much room is made for an answer at a time: its claimed length is not believed.
 const READ_STEP_BYTES: usize = 1 << 20;
 const WRITE_BUFFER_BYTES: usize = 64 << 10;
+
+/// A request of any API, so that what is done with requests is compiled once and not for each.
+pub trait AnyRequest: Sync {
+    fn api(&self) -> ApiKey;
+    /// Writes the body; see [`Message::encode`].
+    fn encode(&self, version: i16, encoder: &mut Encoder);
+}
+
+impl<'a, R: Request<'a> + Sync> AnyRequest for R {
+    fn api(&self) -> ApiKey {
+        R::API
+    }
+
+    fn encode(&self, version: i16, encoder: &mut Encoder) {
+        Message::encode(self, version, encoder);
+    }
+}
 
 /// A connection with its negotiated versions. Clones share it.
 #[derive(Clone, Debug)]
@@ -182,32 +199,32 @@ impl Connection {
     ///
     /// # Errors
     /// `Unsupported`, `Disconnected`, `TimedOut`, `Protocol`.
-    pub async fn call<'a, R: Request<'a>>(
+    pub async fn call(
         &self,
         range: RangeInclusive<i16>,
-        request: &R,
+        request: &dyn AnyRequest,
         wait: Duration,
     ) -> Result<Reply, Error> {
-        let version = self.versions.pick(R::API, range)?;
+        let version = self.versions.pick(request.api(), range)?;
         self.call_at(version, request, wait).await
     }
 
-    async fn call_at<'a, R: Request<'a>>(
+    async fn call_at(
         &self,
         version: i16,
-        request: &R,
+        request: &dyn AnyRequest,
         wait: Duration,
     ) -> Result<Reply, Error> {
-        let correlation = self.shared.correlation.fetch_add(1, Ordering::Relaxed);
-        let parts = self.encode(version, correlation, request)?;
+        let api = request.api();
+        let (correlation, parts) = self.encode(version, request)?;
         let limit = wait.saturating_add(self.shared.request_timeout);
-        match timeout(limit, self.exchange::<R>(version, correlation, parts)).await {
+        match timeout(limit, self.exchange(api, version, correlation, parts)).await {
             Ok(body) => Ok(Reply {
                 version,
                 body: body?,
             }),
             Err(_) => {
-                let context = format!("{} did not answer {:?} in time", self.address(), R::API);
+                let context = format!("{} did not answer {api:?} in time", self.address());
                 let error = Error::new(Kind::TimedOut, context);
                 self.shared.waiting.end(error.clone());
                 self.shared.tasks.iter().for_each(AbortHandle::abort);
@@ -216,8 +233,9 @@ impl Connection {
         }
     }
 
-    async fn exchange<'a, R: Request<'a>>(
+    async fn exchange(
         &self,
+        api: ApiKey,
         version: i16,
         correlation: i32,
         parts: Vec<Bytes>,
@@ -228,7 +246,7 @@ impl Connection {
             .map_err(|_| self.disconnected())?;
         let (to, from) = oneshot::channel();
         let answer = Answer {
-            api: R::API,
+            api,
             version,
             correlation,
             to,
@@ -244,35 +262,29 @@ impl Connection {
     ///
     /// # Errors
     /// `Unsupported`, `Disconnected`.
-    pub async fn send<'a, R: Request<'a>>(
+    pub async fn send(
         &self,
         range: RangeInclusive<i16>,
-        request: &R,
+        request: &dyn AnyRequest,
     ) -> Result<(), Error> {
-        let version = self.versions.pick(R::API, range)?;
-        let correlation = self.shared.correlation.fetch_add(1, Ordering::Relaxed);
-        let parts = self.encode(version, correlation, request)?;
+        let version = self.versions.pick(request.api(), range)?;
+        let (_, parts) = self.encode(version, request)?;
         let answer = None;
         let sent = self.shared.frames.send(Frame { parts, answer }).await;
         sent.map_err(|_| self.disconnected())
     }
 
-    fn encode<'a, R: Request<'a>>(
-        &self,
-        version: i16,
-        correlation: i32,
-        request: &R,
-    ) -> Result<Vec<Bytes>, Error> {
+    /// A frame, and what its answer will be known by.
+    fn encode(&self, version: i16, request: &dyn AnyRequest) -> Result<(i32, Vec<Bytes>), Error> {
+        let correlation = self.shared.correlation.fetch_add(1, Ordering::Relaxed);
         let client_id = Some(self.shared.client_id.as_str());
-        let mut encoder = Encoder::request(R::API, version, correlation, client_id);
+        let mut encoder = Encoder::request(request.api(), version, correlation, client_id);
         request.encode(version, &mut encoder);
-        encoder.finish().map_err(|error| {
-            Error::with(
-                Kind::Invalid,
-                format!("write a request of {:?}", R::API),
-                error,
-            )
-        })
+        let parts = encoder.finish().map_err(|error| {
+            let context = format!("write a request of {:?}", request.api());
+            Error::with(Kind::Invalid, context, error)
+        })?;
+        Ok((correlation, parts))
     }
 
     /// Why the connection has ended.

@@ -7,13 +7,13 @@ use corelog_wire::kafka::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse, DeleteGroupsRequest, DeleteGroupsResponse,
     DescribeGroupsRequest, DescribeGroupsResponse, ErrorCode, FindCoordinatorRequest,
-    FindCoordinatorResponse, ListGroupsRequest, ListGroupsResponse, Request,
+    FindCoordinatorResponse, ListGroupsRequest, ListGroupsResponse,
     internal::ConsumerProtocolAssignment,
 };
 
 use crate::backoff::Backoff;
 use crate::error::check;
-use crate::{Client, Error, Kind, Reply, TopicPartition};
+use crate::{AnyRequest, Client, Error, Kind, Reply, TopicPartition};
 
 /// Of a key that a coordinator is looked for.
 pub(crate) const GROUPS: i8 = 0;
@@ -107,10 +107,10 @@ impl Client {
 
     /// Asks the coordinator of a group, again as long as that may help. `code` is of the whole
     /// answer.
-    pub(crate) async fn ask_group<'a, R: Request<'a>>(
+    pub(crate) async fn ask_group(
         &self,
         group: &str,
-        request: &R,
+        request: &dyn AnyRequest,
         code: impl Fn(&Reply) -> Result<ErrorCode, Error>,
     ) -> Result<(NodeId, Reply), Error> {
         let mut backoff = Backoff::new(self.options());

@@ -39,7 +39,7 @@ pub use assignment::{Assignment, ConsumerOptions, OutOfRange, Start};
 pub use client::Client;
 pub use cluster::{ClusterInfo, ClusterNode};
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource};
-pub use connection::Connection;
+pub use connection::{AnyRequest, Connection};
 pub use consumer::Consumer;
 pub use corelog_record::key_partition;
 pub use corelog_wire::kafka::ConfigSource;

@@ -8,7 +8,7 @@ use corelog_wire::kafka::ErrorCode;
 
 use crate::backoff::Backoff;
 use crate::pool::Pool;
-use crate::{Client, Connection, Error, Metadata, TopicFilter};
+use crate::{Client, Connection, Error, Metadata, Options, TopicFilter};
 
 /// A partition by its topic's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -50,6 +50,8 @@ pub(crate) trait LeaderCall: Sync {
 
 /// Asks each partition's leader; partitions whose leader moved are asked again.
 ///
+/// What does not depend on the call is in functions of its own, which are compiled once.
+///
 /// # Errors
 /// If an error lasts longer than retries do, each partition that is left has it.
 pub(crate) async fn ask_leaders<C: LeaderCall>(
@@ -57,32 +59,58 @@ pub(crate) async fn ask_leaders<C: LeaderCall>(
     call: &C,
     items: Vec<(TopicPartition, C::Item)>,
 ) -> Vec<Outcome<C::Out>> {
-    let pool = Pool::default();
-    let mut backoff = Backoff::new(client.options());
-    let mut unknown_tries = 0;
+    let mut tries = Tries::new(client);
     let mut outcomes = Vec::with_capacity(items.len());
     let mut left = items;
     while !left.is_empty() {
         let mut failed = Vec::new();
-        for outcome in ask_once(client, &pool, call, &left).await {
+        for outcome in ask_once(client, &tries.pool, call, &left).await {
             match outcome {
                 (partition, Err(error)) if error.is_retriable() => failed.push((partition, error)),
                 settled => outcomes.push(settled),
             }
         }
-        let Some((_, error)) = failed.first() else {
-            break;
-        };
-        unknown_tries += u32::from(is_unknown(error));
-        let give_up = unknown_tries >= client.options().unknown_topic_tries;
-        if give_up || backoff.again(error.clone()).await.is_err() {
+        let Some(again) = tries.again(&failed).await else {
             outcomes.extend(failed.into_iter().map(|(partition, e)| (partition, Err(e))));
             break;
-        }
-        let again: BTreeSet<TopicPartition> = failed.into_iter().map(|(p, _)| p).collect();
+        };
         left.retain(|(partition, _)| again.contains(partition));
     }
     outcomes
+}
+
+/// What is kept from one try to the next.
+struct Tries<'c> {
+    options: &'c Options,
+    pool: Pool,
+    backoff: Backoff,
+    unknown: u32,
+}
+
+impl<'c> Tries<'c> {
+    fn new(client: &'c Client) -> Self {
+        Self {
+            options: client.options(),
+            pool: Pool::default(),
+            backoff: Backoff::new(client.options()),
+            unknown: 0,
+        }
+    }
+
+    /// Waits before the next try. Who is to be asked again; None if it has lasted too long.
+    async fn again(
+        &mut self,
+        failed: &[(TopicPartition, Error)],
+    ) -> Option<BTreeSet<TopicPartition>> {
+        if let Some((_, error)) = failed.first() {
+            self.unknown += u32::from(is_unknown(error));
+            if self.unknown >= self.options.unknown_topic_tries {
+                return None;
+            }
+            self.backoff.again(error.clone()).await.ok()?;
+        }
+        Some(failed.iter().map(|(p, _)| p.clone()).collect())
+    }
 }
 
 fn is_unknown(error: &Error) -> bool {
@@ -95,39 +123,49 @@ async fn ask_once<C: LeaderCall>(
     call: &C,
     items: &[(TopicPartition, C::Item)],
 ) -> Vec<Outcome<C::Out>> {
-    let names: BTreeSet<&str> = items.iter().map(|(p, _)| p.topic.as_str()).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    let all_failed = |items: &[(TopicPartition, C::Item)], error: &Error| -> Vec<Outcome<C::Out>> {
-        let each = items.iter();
-        each.map(|(partition, _)| (partition.clone(), Err(error.clone())))
-            .collect()
-    };
-    let metadata = match client.refresh_once(TopicFilter::Named(&names)).await {
-        Ok(metadata) => metadata,
-        Err(error) => return all_failed(items, &error),
-    };
+    let partitions = items.iter().map(|(partition, _)| partition).collect();
     let mut outcomes = Vec::new();
-    let mut groups: BTreeMap<NodeId, Vec<(TopicPartition, C::Item)>> = BTreeMap::new();
-    for (partition, item) in items {
-        match leader(&metadata, partition) {
-            Ok(node) => groups
-                .entry(node)
-                .or_default()
-                .push((partition.clone(), item.clone())),
-            Err(error) => outcomes.push((partition.clone(), Err(error))),
-        }
-    }
-    for (node, group) in groups {
-        let asked = match client.connection(node, pool).await {
+    for (route, places) in routes(client, pool, partitions).await {
+        let group: Vec<_> = places.iter().map(|at| items[*at].clone()).collect();
+        let asked = match route {
             Ok(connection) => call.ask(&connection, &group).await,
             Err(error) => Err(error),
         };
         match asked {
             Ok(answers) => outcomes.extend(answers),
-            Err(error) => outcomes.extend(all_failed(&group, &error)),
+            Err(error) => {
+                let each = group.into_iter();
+                outcomes.extend(each.map(|(partition, _)| (partition, Err(error.clone()))));
+            }
         }
     }
     outcomes
+}
+
+/// The way to each leader, or why there is none, and the places in the list of those that it leads.
+async fn routes(
+    client: &Client,
+    pool: &Pool,
+    partitions: Vec<&TopicPartition>,
+) -> Vec<(Result<Connection, Error>, Vec<usize>)> {
+    let names: BTreeSet<&str> = partitions.iter().map(|p| p.topic.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let metadata = match client.refresh_once(TopicFilter::Named(&names)).await {
+        Ok(metadata) => metadata,
+        Err(error) => return vec![(Err(error), (0..partitions.len()).collect())],
+    };
+    let mut routes = Vec::new();
+    let mut groups: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+    for (at, partition) in partitions.into_iter().enumerate() {
+        match leader(&metadata, partition) {
+            Ok(node) => groups.entry(node).or_default().push(at),
+            Err(error) => routes.push((Err(error), vec![at])),
+        }
+    }
+    for (node, group) in groups {
+        routes.push((client.connection(node, pool).await, group));
+    }
+    routes
 }
 
 /// The leader that metadata names.

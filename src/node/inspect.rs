@@ -10,10 +10,10 @@ use crate::placement::{self, Placement};
 
 /// One of the node's own files that keeps it from starting.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Flaw {
-    pub path: PathBuf,
+pub(crate) struct Flaw {
+    pub(crate) path: PathBuf,
     /// In words, lower case.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 /// What is wrong with `node.json` and `placement`; a directory in which no node has served has no
@@ -21,7 +21,7 @@ pub struct Flaw {
 ///
 /// # Errors
 /// If the directory cannot be listed.
-pub fn inspect(dir: &Path) -> io::Result<Vec<Flaw>> {
+pub(crate) fn inspect(dir: &Path) -> io::Result<Vec<Flaw>> {
     let mut flaws = Vec::new();
     if let Some(what) = identity::flaw(dir) {
         let path = dir.join("node.json");

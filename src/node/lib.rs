@@ -18,10 +18,10 @@ mod recovery;
 mod sealed;
 mod serve;
 mod settings;
+pub mod stopped;
 mod watchdog;
 
 pub use cores::Figures;
-pub use inspect::{Flaw, inspect};
 pub use latency::LatencyChoice;
 pub use serve::serve;
 pub use settings::{CoreChoice, KEYS, Key, Native, Settings};

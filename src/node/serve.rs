@@ -38,6 +38,7 @@ const FREED_MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// Why it could not start, or what failed, in words that say what to do.
 pub fn serve(settings: &Settings) -> Result<(), String> {
     settings.check()?;
+    tell_panics();
     corelog_rt::keep_freed_memory(FREED_MEMORY_KEPT);
     let descriptors = check_host(settings)?;
     let _lock = lock(&settings.data)?;
@@ -47,6 +48,19 @@ pub fn serve(settings: &Settings) -> Result<(), String> {
         .build();
     let runtime = runtime.map_err(|e| format!("start the housekeeping thread: {e}"))?;
     runtime.block_on(run(settings, descriptors))
+}
+
+/// Where nothing unwinds, a panic ends the process before anybody else could say so.
+fn tell_panics() {
+    if cfg!(panic = "abort") {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            print(panic);
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("without a name");
+            tracing::error!(thread = name, "a panic ends the process");
+        }));
+    }
 }
 
 async fn run(settings: &Settings, descriptors: u64) -> Result<(), String> {

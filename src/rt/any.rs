@@ -65,7 +65,16 @@ where
     F: Fn(AnyRuntime) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let main = move |rt| -> Boxed<()> { Box::pin(main(rt)) };
+    start_boxed(kind, plans, options, Box::new(move |rt| Box::pin(main(rt))))
+}
+
+/// Apart from [`start`], so that the runtimes are compiled here and not with each `main`.
+fn start_boxed(
+    kind: RuntimeKind,
+    plans: Vec<CorePlan>,
+    options: Options,
+    main: Box<dyn Fn(AnyRuntime) -> Boxed<()> + Send + Sync>,
+) -> io::Result<Cores> {
     match kind {
         RuntimeKind::Ring => ring::start(plans, options, move |rt| main(AnyRuntime::Ring(rt))),
         RuntimeKind::Glommio => {

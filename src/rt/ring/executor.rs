@@ -122,8 +122,9 @@ impl Core {
         self.random.borrow_mut().next_u64()
     }
 
-    /// After the shutdown has begun the task is dropped at once.
-    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+    /// After the shutdown has begun the task is dropped at once. The task comes in a box: what
+    /// runs it would be compiled again for each kind otherwise, and there are very many.
+    pub(super) fn spawn(self: &Rc<Self>, task: Pin<Box<dyn Future<Output = ()>>>) {
         if self.closing.get() {
             return;
         }
@@ -158,10 +159,10 @@ impl Core {
     pub(super) fn run(self: &Rc<Self>, main: impl Future<Output = ()> + 'static, pulse: &Pulse) {
         let ended = Rc::new(Cell::new(false));
         let end = Rc::clone(&ended);
-        self.spawn(async move {
+        self.spawn(Box::pin(async move {
             main.await;
             end.set(true);
-        });
+        }));
         loop {
             pulse.beat();
             self.run_ready();

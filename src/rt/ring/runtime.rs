@@ -87,7 +87,7 @@ impl Runtime for RingRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.0.spawn(task);
+        self.0.spawn(Box::pin(task));
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
