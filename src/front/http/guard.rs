@@ -3,12 +3,10 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -50,26 +48,18 @@ impl Guard {
             ended,
         }
     }
-}
 
-impl Listener for Guard {
-    type Io = Guarded;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Guarded, SocketAddr) {
+    /// Waits for the next connection.
+    pub(super) async fn accept(&mut self) -> Guarded {
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (self.admit(stream), peer),
+                Ok((stream, _)) => return self.admit(stream),
                 Err(error) => {
                     tracing::warn!(%error, "accept failed at the HTTP port");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 
@@ -136,6 +126,7 @@ impl AsyncWrite for Guarded {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
