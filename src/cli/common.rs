@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use corelog_client::{Client, Error, Kind, Options};
 
 /// The cluster was reached, and refused.
-pub(crate) const EXIT_REFUSED: u8 = 1;
+pub const EXIT_REFUSED: u8 = 1;
 /// The command line, or what was read from a file or a pipe, is wrong.
-pub(crate) const EXIT_USAGE: u8 = 2;
+pub const EXIT_USAGE: u8 = 2;
 /// No broker could be reached, or none answered in time.
 pub(crate) const EXIT_UNREACHABLE: u8 = 3;
 /// Some of several things were done, others were not.
@@ -19,7 +19,7 @@ pub(crate) const EXIT_PARTIAL: u8 = 4;
 
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// Tables and lines for people.
     Text,
     /// JSON: one document, or one a line where there is no end.
@@ -78,7 +78,7 @@ fn with_port(address: &str) -> String {
 
 /// Why a command failed, in words and as an exit code.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     pub code: u8,
     pub message: String,
     /// What to do next.
@@ -86,7 +86,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn usage(message: impl Display) -> Self {
+    pub fn usage(message: impl Display) -> Self {
         Self {
             code: EXIT_USAGE,
             message: message.to_string(),
@@ -178,7 +178,7 @@ fn hint(error: &Error) -> Option<String> {
 }
 
 /// Runs a command on a runtime of its own.
-pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+pub fn run(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     run_pinned(pin!(command))
 }
 
@@ -245,13 +245,13 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Prints all of it, or fails as a reader that went away does.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Prints one JSON document.
-pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+pub fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n"))
 }

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use corelog_cli::{EXIT_REFUSED, Failure, Format, print, print_json, run_command};
 use corelog_log::{Finding, Salvaged};
 use corelog_node::stopped;
 use serde_json::json;
-
-use super::common::{EXIT_REFUSED, Failure, Format, print, print_json, run};
 
 /// Look into the data directory of a stopped node.
 #[derive(Args)]
@@ -55,7 +54,7 @@ struct Salvage {
 
 impl Log {
     pub(crate) fn run(self) -> ExitCode {
-        run(async {
+        run_command(async {
             match self.command {
                 Command::Verify(verify) => verify.run(),
                 Command::Dump(dump) => dump.run(),
