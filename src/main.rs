@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Subcommand)]
 enum OnTheNode {
     /// Run a broker.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Log(stopped::Log),
 }
 
