@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use corelog_cli::Failure;
 use corelog_node::{KEYS, Settings, serve};
-
-/// Exit code of a configuration or a host that does not allow a start.
-const EXIT_REFUSED: u8 = 2;
 
 /// Run a broker. Settings come from defaults, then --config FILE, then the environment
 /// (CORELOG_KAFKA__LISTEN is kafka.listen), then flags; a later one wins.
@@ -68,11 +66,11 @@ impl Serve {
     pub(crate) fn run(&self) -> ExitCode {
         let settings = match self.settings() {
             Ok(settings) => settings,
-            Err(why) => return refuse(&why, EXIT_REFUSED),
+            Err(why) => return Failure::usage(why).tell(),
         };
         match serve(&settings) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(why) => refuse(&why, 1),
+            Err(why) => Failure::refused(why).tell(),
         }
     }
 
@@ -116,9 +114,4 @@ impl Serve {
         settings.check()?;
         Ok(settings)
     }
-}
-
-fn refuse(why: &str, code: u8) -> ExitCode {
-    eprintln!("corelog: {why}");
-    ExitCode::from(code)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use corelog_cli::{EXIT_REFUSED, Failure, Format, print, print_json, run_command};
+use corelog_cli::{Failure, Format, print, print_json, run_command};
 use corelog_log::{Finding, Salvaged};
 use corelog_node::stopped;
 use serde_json::json;
@@ -83,18 +83,10 @@ fn check_stopped(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn refused(message: String) -> Failure {
-    Failure {
-        code: EXIT_REFUSED,
-        message,
-        hint: None,
-    }
-}
-
 impl Verify {
     fn run(self) -> Result<(), Failure> {
         check_stopped(&self.dir)?;
-        let findings = stopped::verify(&self.dir).map_err(refused)?;
+        let findings = stopped::verify(&self.dir).map_err(Failure::refused)?;
         match self.format {
             Format::Json => {
                 let values: Vec<_> = findings.iter().map(finding_json).collect();
@@ -109,7 +101,7 @@ impl Verify {
         if findings.is_empty() {
             return Ok(());
         }
-        Err(refused(format!("{} findings", findings.len())))
+        Err(Failure::refused(format!("{} findings", findings.len())))
     }
 }
 
@@ -122,7 +114,7 @@ impl Salvage {
                 self.out.display()
             )));
         }
-        let saved = stopped::salvage(&self.dir, &self.out).map_err(refused)?;
+        let saved = stopped::salvage(&self.dir, &self.out).map_err(Failure::refused)?;
         match self.format {
             Format::Json => {
                 let values: Vec<_> = saved.iter().map(salvaged_json).collect();
@@ -189,7 +181,7 @@ fn finding_json(finding: &Finding) -> serde_json::Value {
 impl Dump {
     fn run(self) -> Result<(), Failure> {
         check_stopped(&self.dir)?;
-        let lines = stopped::dump(&self.dir).map_err(refused)?;
+        let lines = stopped::dump(&self.dir).map_err(Failure::refused)?;
         print(&lines.iter().map(|l| format!("{l}\n")).collect::<String>())
     }
 }

@@ -124,7 +124,7 @@ async fn measuring(
             work.await
         }
     };
-    ended.unwrap_or_else(|error| Err(refused(error.to_string())))
+    ended.unwrap_or_else(|error| Err(Failure::refused(error.to_string())))
 }
 
 impl Run {
@@ -184,7 +184,7 @@ impl Sweep {
             Some(rate) => print(&format!(
                 "\n{rate:.0} records/s is the highest valid rate\n"
             )),
-            None => Err(refused("no run is valid".to_owned())),
+            None => Err(Failure::refused("no run is valid".to_owned())),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Compare {
         }
         match compared.valid {
             true => Ok(()),
-            false => Err(refused("a run is not valid".to_owned())),
+            false => Err(Failure::refused("a run is not valid".to_owned())),
         }
     }
 }
@@ -256,18 +256,10 @@ fn command() -> Vec<String> {
 fn judge(outcome: &Outcome) -> Result<(), Failure> {
     match outcome.valid {
         true => Ok(()),
-        false => Err(refused(format!(
+        false => Err(Failure::refused(format!(
             "the run is not valid: {}",
             outcome.reasons.join("; ")
         ))),
-    }
-}
-
-fn refused(message: String) -> Failure {
-    Failure {
-        code: EXIT_REFUSED,
-        message,
-        hint: None,
     }
 }
 

@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use corelog_client::{Client, Error, Kind, Options};
 
 /// The cluster was reached, and refused.
-pub const EXIT_REFUSED: u8 = 1;
+pub(crate) const EXIT_REFUSED: u8 = 1;
 /// The command line, or what was read from a file or a pipe, is wrong.
-pub const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// No broker could be reached, or none answered in time.
 pub(crate) const EXIT_UNREACHABLE: u8 = 3;
 /// Some of several things were done, others were not.
@@ -94,6 +94,13 @@ impl Failure {
         }
     }
 
+    pub fn refused(message: impl Display) -> Self {
+        Self {
+            code: EXIT_REFUSED,
+            ..Self::usage(message)
+        }
+    }
+
     pub(crate) fn of(error: &Error) -> Self {
         let code = match error.kind {
             Kind::Connect | Kind::Disconnected | Kind::TimedOut => EXIT_UNREACHABLE,
@@ -121,7 +128,8 @@ impl Failure {
         }
     }
 
-    fn tell(&self) -> ExitCode {
+    /// Prints it, and gives the exit code.
+    pub fn tell(&self) -> ExitCode {
         // Nobody is left to tell if this fails.
         let mut out = io::stderr().lock();
         if !self.message.is_empty() {
@@ -190,11 +198,7 @@ fn run_pinned(command: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> Ex
         .build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(command),
-        Err(error) => Err(Failure {
-            code: EXIT_REFUSED,
-            message: format!("start threads: {error}"),
-            hint: None,
-        }),
+        Err(error) => Err(Failure::refused(format!("start threads: {error}"))),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,4 @@ mod topic;
 mod txn;
 
 pub use arguments::{Local, run};
-pub use common::{
-    EXIT_REFUSED, EXIT_USAGE, Failure, Format, print, print_json, run as run_command,
-};
+pub use common::{Failure, Format, print, print_json, run as run_command};

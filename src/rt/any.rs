@@ -166,10 +166,7 @@ impl Runtime for AnyRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        match self {
-            Self::Ring(rt) => rt.spawn(task),
-            Self::Glommio(rt) => rt.spawn_boxed(Box::pin(task)),
-        }
+        ask!(self, rt => rt.spawn(task));
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {

@@ -181,8 +181,8 @@ impl GlommioRuntime {
         &self.0.blocking
     }
 
-    /// As [`Runtime::spawn`].
-    pub(crate) fn spawn_boxed(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
+    /// In a box, so that what ends it at the shutdown is compiled once.
+    fn spawn_boxed(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
         if self.0.closing.get() {
             return;
         }
