@@ -31,7 +31,7 @@ ci:
 
 # Seeds of the simulator: just sim --workload log|compact|one|three|five --seeds 1000 --seed 7
 sim *ARGUMENTS:
-    cargo run --release -p corelog-sim --example sim -- {{ARGUMENTS}}
+    cargo run --release -p corelog-workload --example sim -- {{ARGUMENTS}}
 
 # Real clients against the release binary: just compat --only acks_zero
 compat *ARGUMENTS: _release

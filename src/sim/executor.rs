@@ -85,7 +85,7 @@ impl Sim {
     }
 
     /// One poll or one event. False if there is none.
-    pub(crate) fn step(&self) -> bool {
+    pub fn step(&self) -> bool {
         match self.0.with(World::next) {
             Next::Nothing => return false,
             Next::Fire(event) => self.fire(event),

@@ -50,13 +50,10 @@ mod request;
 mod runtime;
 mod stream;
 mod time;
-pub mod workload;
 mod world;
 
 #[cfg(test)]
 mod checker_test;
-#[cfg(test)]
-mod conformance_test;
 #[cfg(test)]
 mod crash_test;
 

@@ -154,22 +154,22 @@ fn modes_read_what_they_say() {
     let measure = |mode: &str, rate: &str, more: &[&str]| {
         let dir = tempfile::tempdir().unwrap();
         let load = ["bench", "run", "--topic", "modes", "--rate", rate];
-        let times = ["--duration", "2s", "--warmup", "0s", "--mode", mode];
+        let times = ["--duration", "1s", "--warmup", "0s", "--mode", mode];
         let out = ["--out", dir.path().to_str().unwrap()];
         let (_, text, error) = broker.run(&[&load[..], &times, more, &out].concat(), "");
         let result = json(&dir.path().join("result.json"));
         only_late(&result);
         (result, text + &error)
     };
-    let (first, _) = measure("produce", "500", &["--key-bytes", "8", "--pin", "0"]);
+    let (first, _) = measure("produce", "1000", &["--key-bytes", "8", "--pin", "0"]);
     assert_eq!(first["end_to_end_latency_us"], Value::Null);
     assert_eq!(first["publish_latency_us"]["samples"], 1000);
-    let (caught, text) = measure("catch-up", "200", &["--acks", "1"]);
+    let (caught, text) = measure("catch-up", "400", &["--acks", "1"]);
     assert_eq!(caught["publish_latency_us"]["samples"], 400, "{text}");
     assert_eq!(caught["counted"]["records_read"], 1000, "{text}");
     let tail = std::thread::scope(|scope| {
         let tail = scope.spawn(|| measure("tail", "max", &[]));
-        measure("produce", "500", &[]);
+        measure("produce", "1000", &[]);
         tail.join().unwrap().0
     });
     assert_eq!(tail["publish_latency_us"], Value::Null);

@@ -13,7 +13,7 @@ fn measure(broker: &Broker, mode: &str, rate: &str, more: &[&str]) -> (Value, St
         .args(["bench", "run", "--driver", "native"])
         .args(["--bootstrap", &broker.native, "--topic", "speed"])
         .args(["--rate", rate, "--mode", mode, "--partitions", "3"])
-        .args(["--duration", "2s", "--warmup", "0s", "--size", "200"])
+        .args(["--duration", "1s", "--warmup", "0s", "--size", "200"])
         .args(more)
         .arg("--out")
         .arg(dir.path())
@@ -36,7 +36,7 @@ fn measure(broker: &Broker, mode: &str, rate: &str, more: &[&str]) -> (Value, St
 fn every_mode_counts_what_was_written() {
     let broker = Broker::start();
     let load = ["--connections", "2", "--consumers", "2", "--batch", "2"];
-    let (both, text) = measure(&broker, "both", "1000", &load);
+    let (both, text) = measure(&broker, "both", "2000", &load);
     assert_eq!(both["publish_latency_us"]["samples"], 1000, "{text}");
     assert_eq!(both["end_to_end_latency_us"]["samples"], 1000, "{text}");
     assert_eq!(both["counted"]["batches_missing"], 0, "{text}");
@@ -44,7 +44,7 @@ fn every_mode_counts_what_was_written() {
     assert_eq!(both["durability"]["topic durability"], "disk", "{text}");
     assert_eq!(both["durability"]["replicas"], "1", "{text}");
     let packed = ["--compression", "zstd", "--key-bytes", "8", "--acks", "1"];
-    let (caught, text) = measure(&broker, "catch-up", "200", &packed);
+    let (caught, text) = measure(&broker, "catch-up", "400", &packed);
     assert_eq!(caught["counted"]["records_read"], 2000, "{text}");
     assert_eq!(caught["publish_latency_us"]["samples"], 400, "{text}");
     let (read, text) = measure(&broker, "consume", "max", &[]);
@@ -52,7 +52,7 @@ fn every_mode_counts_what_was_written() {
     assert_eq!(read["publish_latency_us"], Value::Null);
     let tail = std::thread::scope(|scope| {
         let tail = scope.spawn(|| measure(&broker, "tail", "max", &[]));
-        measure(&broker, "produce", "500", &[]);
+        measure(&broker, "produce", "1000", &[]);
         tail.join().unwrap().0
     });
     let read = tail["end_to_end_latency_us"]["samples"].as_u64().unwrap();

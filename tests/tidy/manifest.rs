@@ -57,9 +57,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("client", &["base", "record", "wire"]),
     ("native", &["base", "record", "wire"]),
     ("bench", &["base", "record", "wire", "client", "native"]),
+    ("sim", &["base", "rt"]),
     (
-        "sim",
+        "workload",
         &[
+            "sim",
             "base",
             "record",
             "rt",
@@ -233,7 +235,7 @@ fn planted_bugs_stay_in_the_tests_of_the_simulator() {
             }
             let named = text.contains("planted");
             let declared = part == "[features]" && text == "planted = []";
-            let tested = path == "src/sim/Cargo.toml" && part == "[dev-dependencies]";
+            let tested = path == "src/workload/Cargo.toml" && part == "[dev-dependencies]";
             if named && !declared && !tested {
                 findings.push(Finding::new(&path, line, "turns on a planted bug"));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use corelog_sim::Site;
-use corelog_sim::workload::{log, seeds};
+use corelog_workload::{log, seeds};
 
 /// Seeds whose operations are looked at.
 const SEEDS: u64 = 48;

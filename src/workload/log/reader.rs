@@ -5,9 +5,9 @@ use corelog_base::{Entry, EntryKind, GroupId, LogIndex, Offset, Random, Timestam
 use corelog_log::{Entries, Error, Kind, Log, Read};
 use corelog_record::{batches, first_at_or_after};
 use corelog_rt::Shared;
+use corelog_sim::SimRuntime;
 
 use super::model::Model;
-use crate::SimRuntime;
 
 /// Whether reads may fail by the disk's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

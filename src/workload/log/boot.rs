@@ -3,10 +3,10 @@
 use corelog_base::{CoreId, GroupId};
 use corelog_log::{Checkpoints, GroupConfig, Log, Options, RestoredGroup};
 use corelog_rt::{Runtime, Shared, oneshot};
+use corelog_sim::SimRuntime;
 
 use super::model::Model;
-use crate::SimRuntime;
-use crate::workload::placement::{Failed, find, owner};
+use crate::placement::{Failed, find, owner};
 
 pub(crate) type Opened = Result<Vec<Log<SimRuntime>>, Failed>;
 

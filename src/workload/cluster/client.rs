@@ -11,11 +11,11 @@ use corelog_broker::{
 };
 use corelog_record::{BatchHeader, ProducerState, batches, records};
 use corelog_rt::{Runtime, Shared};
+use corelog_sim::SimRuntime;
+use corelog_sim::history::{Action, History, Key, OperationId, Outcome, Process, Value};
 
 use super::node::{Handle, Node};
-use crate::SimRuntime;
-use crate::history::{Action, History, Key, OperationId, Outcome, Process, Value};
-use crate::workload::batch::value_batch;
+use crate::batch::value_batch;
 
 /// What all clients share.
 #[derive(Clone)]

@@ -12,9 +12,9 @@ use corelog_cluster::Local;
 use corelog_log::{BulkOptions, JournalOptions, Options, Share};
 use corelog_replica::PeerMessage;
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
+use corelog_sim::{Host, SimRuntime};
 
-use crate::workload::placement::{DIR, Failed, find};
-use crate::{Host, SimRuntime};
+use crate::placement::{DIR, Failed, find};
 
 pub(super) type Handle = Broker<SimRuntime>;
 

@@ -9,8 +9,7 @@ use std::rc::Rc;
 use corelog_base::CoreId;
 use corelog_rt::conformance::{self, Harness};
 use corelog_rt::{Runtime, conformance_tests};
-
-use crate::{Host, Options, Sim, SimRuntime};
+use corelog_sim::{Host, Options, Sim, SimRuntime};
 
 struct Simulated(u64);
 

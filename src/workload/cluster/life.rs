@@ -7,13 +7,13 @@ use corelog_base::{CoreId, LeaderEpoch, NodeId, PartitionIndex, Random};
 use corelog_broker::{AdminReply, AdminRequest, PartitionKey};
 use corelog_cluster::{ClusterId, Node as Member, TopicSpec};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
+use corelog_sim::checker::check;
+use corelog_sim::history::{Counts, History, Key, Process};
+use corelog_sim::{Sim, SimRuntime};
 
 use super::client::{self, Shop};
 use super::nemesis::{Harm, Nemesis};
 use super::node::{Directory, Handle, Node};
-use crate::checker::check;
-use crate::history::{Counts, History, Key, Process};
-use crate::{Sim, SimRuntime};
 
 /// What a seed did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,7 +54,7 @@ const PARTITIONS: usize = 4;
 /// # Panics
 /// If the property does not hold.
 pub fn run(seed: u64, setting: &Setting) -> Report {
-    let sim = Sim::new(seed, crate::Options::default());
+    let sim = Sim::new(seed, corelog_sim::Options::default());
     let directory: Directory = Shared::new(vec![Vec::new(); setting.nodes]);
     let nodes: Vec<Node> = (0..setting.nodes)
         .map(|_| {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use corelog_base::{CoreId, GroupId, Random};
 use corelog_log::{BulkOptions, CompactionConfig, GroupConfig, JournalOptions, Log, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
+use corelog_sim::{Host, Sim, SimRuntime};
 
 use super::checker::Checker;
 use super::facts::Told;
 use super::writer::Writer;
-use crate::workload::log::boot::{Kit, boot};
-use crate::workload::log::model::Model;
-use crate::workload::placement::DIR;
-use crate::{Host, Sim, SimRuntime};
+use crate::log::boot::{Kit, boot};
+use crate::log::model::Model;
+use crate::placement::DIR;
 
 const GROUPS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -84,7 +84,7 @@ fn config(random: &mut Random) -> GroupConfig {
 /// # Panics
 /// If the property does not hold.
 pub fn run(seed: u64, setting: &Setting) -> Report {
-    let sim = Sim::new(seed, crate::Options::default());
+    let sim = Sim::new(seed, corelog_sim::Options::default());
     let (driver, host) = (sim.add_host(), sim.add_host());
     let mut random = sim.fork_random();
     let kit = Kit {

@@ -1,7 +1,7 @@
 //! Bugs on purpose: the checkers that pass every seed of the product see each of them.
 
 use corelog_log::planted::{Bug, wake};
-use corelog_sim::workload::{cluster, compact, log, seeds};
+use corelog_workload::{cluster, compact, log, seeds};
 
 /// How many seeds a bug may hide in, and how many run before somebody looks.
 const SEEDS: u64 = 300;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use corelog_base::Random;
 use corelog_rt::Runtime;
+use corelog_sim::{SimRuntime, Weather};
 
 use super::node::Node;
-use crate::{SimRuntime, Weather};
 
 /// What was done, in counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

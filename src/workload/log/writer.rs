@@ -8,12 +8,12 @@ use corelog_base::{
 };
 use corelog_log::{GroupConfig, Kind, Log};
 use corelog_rt::{Runtime, Shared};
+use corelog_sim::SimRuntime;
 
 use super::model::{GroupModel, Model};
 use super::reader::{Reader, settings};
-use crate::SimRuntime;
-use crate::workload::batch::random_batch;
-use crate::workload::placement::owner;
+use crate::batch::random_batch;
+use crate::placement::owner;
 
 /// Segments are small, so that they roll.
 pub(super) fn config() -> GroupConfig {

@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use corelog_base::{LeaderEpoch, Offset, Random, Term, TimestampMs};
 use corelog_record::{BatchBuilder, Codec, ProducerState};
-
-use crate::history::Value;
+use corelog_sim::history::Value;
 
 /// A stamped batch of one to three records, mostly small, with bytes that nothing else has.
 pub(crate) fn random_batch(

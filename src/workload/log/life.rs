@@ -7,13 +7,13 @@ use std::time::Duration;
 use corelog_base::{CoreId, Random};
 use corelog_log::{BulkOptions, JournalOptions, Log, NoCheckpoints, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
+use corelog_sim::{Host, Sim, SimRuntime, Site};
 
 use super::boot::{Kit, boot};
 use super::model::Model;
 use super::reader::{Disk, Reader};
 use super::writer::{Writer, config};
-use crate::workload::placement::{DIR, owner};
-use crate::{Host, Sim, SimRuntime, Site};
+use crate::placement::{DIR, owner};
 
 /// What a seed did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -90,7 +90,7 @@ pub fn run(seed: u64, setting: &Setting) -> Report {
 }
 
 fn run_on(seed: u64, setting: &Setting) -> (Report, BTreeMap<Site, u64>) {
-    let sim = Sim::new(seed, crate::Options::default());
+    let sim = Sim::new(seed, corelog_sim::Options::default());
     let (driver, host) = (sim.add_host(), sim.add_host());
     host.disk(|disk| {
         disk.faults.forgets_flushes = setting.forgets_flushes;

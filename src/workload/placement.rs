@@ -7,8 +7,7 @@ use corelog_base::{CoreId, GroupId};
 use corelog_cluster::core_of;
 use corelog_log::{Error, JournalId, Scan, Share, retire, scan};
 use corelog_rt::Runtime;
-
-use crate::SimRuntime;
+use corelog_sim::SimRuntime;
 
 pub(crate) const DIR: &str = "/data";
 

@@ -10,11 +10,11 @@ use corelog_base::{
 use corelog_log::{Kind, Log};
 use corelog_record::{BatchBuilder, Codec, EndMarker, ProducerState, stamp};
 use corelog_rt::{Runtime, Shared};
+use corelog_sim::SimRuntime;
 
 use super::checker::Checker;
 use super::facts::Facts;
-use crate::SimRuntime;
-use crate::workload::log::model::{GroupModel, Model};
+use crate::log::model::{GroupModel, Model};
 
 /// More entries make the naive side slow.
 const ENTRIES_MAX: usize = 500;

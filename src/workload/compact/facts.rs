@@ -7,7 +7,7 @@ use corelog_log::{AbortedRange, Checkpoint, Checkpoints, LastOf};
 use corelog_record::{BatchHeader, EndMarker, records};
 use corelog_rt::Shared;
 
-use crate::workload::log::model::Model;
+use crate::log::model::Model;
 
 pub(super) const SECTION_BYTES_MAX: usize = 1 << 20;
 

@@ -7,10 +7,10 @@ use corelog_base::{GroupId, Offset, ProducerId, Random, TimestampMs};
 use corelog_log::{AbortedRange, Error, Kind, Log, Read};
 use corelog_record::{BatchHeader, EndMarker, batches};
 use corelog_rt::Shared;
+use corelog_sim::SimRuntime;
 
 use super::facts::{Facts, Seen, apply, seen};
-use crate::SimRuntime;
-use crate::workload::log::model::Model;
+use crate::log::model::Model;
 
 pub(super) struct Checker {
     log: Log<SimRuntime>,

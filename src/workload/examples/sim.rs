@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use corelog_sim::workload::{cluster, compact, log, seeds};
+use corelog_workload::{cluster, compact, log, seeds};
 
 const USAGE: &str = "usage: sim [--workload log|compact|one|three|five] [--seeds N] [--seed FIRST]";
 

@@ -2,7 +2,7 @@
 //!
 //! The first seed is the same in every run, so that a failure is one of the change's, not of luck.
 
-use corelog_sim::workload::{cluster, compact, log, seeds};
+use corelog_workload::{cluster, compact, log, seeds};
 
 const SEEDS: u64 = 200;
 /// Enough to see a pattern; the rest is saved.
