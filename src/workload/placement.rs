@@ -1,15 +1,43 @@
-//! Which journals are whose: the part of a node's start that both workloads share.
+//! How large everything is and which journals are whose: what the workloads' nodes share at their
+//! start.
 
 use std::io;
 use std::path::Path;
 
 use corelog_base::{CoreId, GroupId};
 use corelog_cluster::core_of;
-use corelog_log::{Error, JournalId, Scan, Share, retire, scan};
+use corelog_log::{
+    BulkOptions, Error, JournalId, JournalOptions, Options, Scan, Share, retire, scan,
+};
 use corelog_rt::Runtime;
 use corelog_sim::SimRuntime;
 
 pub(crate) const DIR: &str = "/data";
+
+/// All so small that a short run fills journals, caches and budgets, and goes around the journal.
+pub(crate) fn small_options() -> Options {
+    Options {
+        dir: DIR.into(),
+        journal: JournalOptions {
+            file_bytes: 1 << 20,
+            files_max: 4,
+            prewrite_bytes: 256 << 10,
+            ..JournalOptions::default()
+        },
+        tail_cache_bytes_max: 128 << 10,
+        unsettled_bytes_max: 2 << 20,
+        block_cache_bytes_max: 256 << 10,
+        disk_reserve_bytes: 1 << 20,
+        settle_bytes: 64 << 10,
+        bulk: BulkOptions {
+            entry_bytes_min: 256,
+            bytes_ahead_min: 1 << 10,
+            ..BulkOptions::default()
+        },
+        compaction_bytes_max: 4 << 10,
+        segment_files_max: 16,
+    }
+}
 
 /// By core.
 #[derive(Clone, Default)]

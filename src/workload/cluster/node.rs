@@ -9,12 +9,12 @@ use bytes::Bytes;
 use corelog_base::{CoreId, NodeId, Replica};
 use corelog_broker::{Broker, Opened, Peers, Setup, lanes};
 use corelog_cluster::Local;
-use corelog_log::{BulkOptions, JournalOptions, Options, Share};
+use corelog_log::{JournalOptions, Options, Share};
 use corelog_replica::PeerMessage;
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 use corelog_sim::{Host, SimRuntime};
 
-use crate::placement::{DIR, Failed, find};
+use crate::placement::{Failed, find, small_options};
 
 pub(super) type Handle = Broker<SimRuntime>;
 
@@ -33,26 +33,15 @@ pub(super) struct Node {
 }
 
 fn options() -> Options {
+    let small = small_options();
     Options {
-        dir: DIR.into(),
         journal: JournalOptions {
-            file_bytes: 1 << 20,
-            files_max: 4,
             prewrite_bytes: 128 << 10,
-            ..JournalOptions::default()
+            ..small.journal
         },
-        tail_cache_bytes_max: 128 << 10,
-        unsettled_bytes_max: 2 << 20,
-        block_cache_bytes_max: 256 << 10,
-        disk_reserve_bytes: 1 << 20,
         settle_bytes: 32 << 10,
-        bulk: BulkOptions {
-            entry_bytes_min: 256,
-            bytes_ahead_min: 1 << 10,
-            ..BulkOptions::default()
-        },
         compaction_bytes_max: 64 << 10,
-        segment_files_max: 16,
+        ..small
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use corelog_base::{CoreId, GroupId, Random};
-use corelog_log::{BulkOptions, CompactionConfig, GroupConfig, JournalOptions, Log, Options};
+use corelog_log::{BulkOptions, CompactionConfig, GroupConfig, Log, Options};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 use corelog_sim::{Host, Sim, SimRuntime};
 
@@ -12,7 +12,7 @@ use super::facts::Told;
 use super::writer::Writer;
 use crate::log::boot::{Kit, boot};
 use crate::log::model::Model;
-use crate::placement::DIR;
+use crate::placement::small_options;
 
 const GROUPS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -39,27 +39,17 @@ pub struct Setting {
 }
 
 fn options(random: &mut Random) -> Options {
+    let small = small_options();
     Options {
-        dir: DIR.into(),
-        journal: JournalOptions {
-            file_bytes: 1 << 20,
-            files_max: 4,
-            prewrite_bytes: 256 << 10,
-            ..JournalOptions::default()
-        },
         tail_cache_bytes_max: [0, 16 << 10, 256 << 10][random.below(3) as usize],
-        unsettled_bytes_max: 2 << 20,
-        block_cache_bytes_max: 256 << 10,
-        disk_reserve_bytes: 1 << 20,
         settle_bytes: 4 << 10,
         bulk: BulkOptions {
-            entry_bytes_min: 256,
             bytes_ahead_min: 16 << 10,
-            ..BulkOptions::default()
+            ..small.bulk
         },
-        segment_files_max: 16,
         // Some hold a handful of keys: then a pass ends within a segment.
         compaction_bytes_max: [1 << 10, 64 << 10][random.below(2) as usize],
+        ..small
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use corelog_base::{CoreId, Random};
-use corelog_log::{BulkOptions, JournalOptions, Log, NoCheckpoints, Options};
+use corelog_log::{Log, NoCheckpoints};
 use corelog_rt::{Runtime, Shared, oneshot, timeout};
 use corelog_sim::{Host, Sim, SimRuntime, Site};
 
@@ -13,7 +13,7 @@ use super::boot::{Kit, boot};
 use super::model::Model;
 use super::reader::{Disk, Reader};
 use super::writer::{Writer, config};
-use crate::placement::{DIR, owner};
+use crate::placement::{owner, small_options};
 
 /// What a seed did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,33 +51,9 @@ pub fn sites(seed: u64) -> BTreeMap<Site, u64> {
 
 fn kit() -> Kit {
     Kit {
-        options: options(),
+        options: small_options(),
         config: config(),
         checkpoints: |_| Box::new(NoCheckpoints),
-    }
-}
-
-fn options() -> Options {
-    Options {
-        dir: DIR.into(),
-        journal: JournalOptions {
-            file_bytes: 1 << 20,
-            files_max: 4,
-            prewrite_bytes: 256 << 10,
-            ..JournalOptions::default()
-        },
-        tail_cache_bytes_max: 128 << 10,
-        unsettled_bytes_max: 2 << 20,
-        block_cache_bytes_max: 256 << 10,
-        disk_reserve_bytes: 1 << 20,
-        settle_bytes: 64 << 10,
-        bulk: BulkOptions {
-            entry_bytes_min: 256,
-            bytes_ahead_min: 1 << 10,
-            ..BulkOptions::default()
-        },
-        compaction_bytes_max: 4 << 10,
-        segment_files_max: 16,
     }
 }
 
